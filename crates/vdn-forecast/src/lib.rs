@@ -1,8 +1,8 @@
-//! Forecasting with variational neurons: windows of series, forecasters with their deterministic
-//! twins, baselines, runs and their reports.
+//! Forecasting with variational neurons: windows of series, forecasters and their deterministic
+//! twins, baselines, runs and reports.
 //!
-//! [`train_run`](run::train_run) does all of it from one [`RunConfig`](config::RunConfig); its
-//! parts can be used alone.
+//! [`train_run`](run::train_run) trains and evaluates a model from one
+//! [`RunConfig`](config::RunConfig). The modules can also be used on their own.
 #![forbid(unsafe_code)]
 
 pub mod baselines;
@@ -15,7 +15,7 @@ pub mod report;
 pub mod run;
 pub mod sequence;
 
-/// The examples of the README are tested.
+/// Compiles the examples of the README as doctests.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

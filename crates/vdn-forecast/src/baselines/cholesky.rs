@@ -1,8 +1,9 @@
-//! Cholesky factorisation `A = L L^T` of a symmetric positive definite matrix in `f64`, and the solution of `A X = B`.
+//! Cholesky factorisation `A = L L^T` of a symmetric positive definite matrix in `f64`, and the
+//! solution of `A X = B`.
 //!
-//! Row-oriented (Cholesky-Banachiewicz): every inner loop is a dot product of two rows that lie contiguous in memory, or
-//! adds a multiple of one row of `B` to another, so both vectorise and stream; the dot product keeps eight partial sums,
-//! a fixed order that does not depend on the machine.
+//! The algorithm is row-oriented (Cholesky-Banachiewicz). Every inner loop is a dot product of two
+//! contiguous rows, or adds a multiple of one row of `B` to another, so both vectorise and stream.
+//! The dot product keeps eight partial sums in a fixed order, which does not depend on the machine.
 
 use crate::baselines::error::{BaselineError, check_finite};
 
@@ -19,16 +20,17 @@ use crate::baselines::error::{BaselineError, check_finite};
 #[derive(Clone, Debug)]
 pub struct Cholesky {
     n: usize,
-    /// `[n, n]` row-major; the part above the diagonal is not used.
+    /// The factor, `[n, n]` row-major; the part above the diagonal is not used.
     lower: Vec<f64>,
 }
 
 impl Cholesky {
-    /// Factors `matrix [n, n]`, of which only the lower triangle is read.
+    /// Factors `matrix [n, n]`. Only the lower triangle is read.
     ///
     /// # Errors
-    /// When the length is not `n * n` or `n = 0`, an entry is not finite, or a pivot is not above `n` times the rounding of
-    /// the largest diagonal entry: then the matrix is not positive definite in double precision.
+    /// Fails if the length is not `n * n` or `n = 0`, if an entry is not finite, or if a pivot is
+    /// not above `n` times the rounding of the largest diagonal entry. In the last case the matrix
+    /// is not positive definite in double precision.
     pub fn new(matrix: &[f64], n: usize) -> Result<Self, BaselineError> {
         Self::in_place(matrix.to_vec(), n)
     }
@@ -36,7 +38,7 @@ impl Cholesky {
     /// [`Cholesky::new`] in the memory of the matrix.
     ///
     /// # Errors
-    /// Those of [`Cholesky::new`].
+    /// The errors of [`Cholesky::new`].
     pub fn in_place(matrix: Vec<f64>, n: usize) -> Result<Self, BaselineError> {
         const OPERATION: &str = "cholesky";
         if n == 0 || n.checked_mul(n) != Some(matrix.len()) {
@@ -63,7 +65,7 @@ impl Cholesky {
         Ok(Self { n, lower })
     }
 
-    /// Number of rows.
+    /// Returns the number of rows.
     #[must_use]
     pub fn n(&self) -> usize {
         self.n
@@ -72,7 +74,7 @@ impl Cholesky {
     /// Replaces `b [n, columns]` by the solution of `A X = B`.
     ///
     /// # Errors
-    /// When the length is not `n * columns`.
+    /// Fails if the length is not `n * columns`.
     pub fn solve(&self, b: &mut [f64], columns: usize) -> Result<(), BaselineError> {
         let n = self.n;
         if columns == 0 || n.checked_mul(columns) != Some(b.len()) {
@@ -115,7 +117,7 @@ fn divide(row: &mut [f64], divisor: f64) {
     }
 }
 
-/// `sum_i a_i b_i` over slices of one length, in eight partial sums.
+/// Returns `sum_i a_i b_i` for slices of equal length, in eight partial sums.
 pub(crate) fn dot(a: &[f64], b: &[f64]) -> f64 {
     let (a_blocks, a_rest) = a.as_chunks::<8>();
     let (b_blocks, b_rest) = b.as_chunks::<8>();
@@ -133,7 +135,7 @@ pub(crate) fn dot(a: &[f64], b: &[f64]) -> f64 {
 mod tests {
     use super::*;
 
-    /// A fixed well-conditioned matrix `M M^T / n + I` and its product with known solutions.
+    /// A fixed well-conditioned matrix `M M^T / n + I`, and its product with known solutions.
     fn system(n: usize, columns: usize) -> (Vec<f64>, Vec<f64>, Vec<f64>) {
         let value = |i: usize| ((i * 7919 + 13) % 1009) as f64 / 504.5 - 1.0;
         let m: Vec<f64> = (0..n * n).map(value).collect();
@@ -160,7 +162,8 @@ mod tests {
             let (a, want, mut b) = system(n, columns);
             Cholesky::new(&a, n).unwrap().solve(&mut b, columns).unwrap();
             let worst = b.iter().zip(&want).map(|(g, w)| (g - w).abs()).fold(0.0, f64::max);
-            // Backward stable: about n * 1e-16 * condition number (below 1e3 here, checked by the identity in A).
+            // Backward stable: the error is about n * 1e-16 * condition number. The condition
+            // number is below 1e3 here, because of the identity in A.
             assert!(worst < 1e-11, "n {n}, columns {columns}: {worst}");
         }
     }

@@ -1,18 +1,19 @@
-//! What can be wrong with the data of a baseline.
+//! Errors of baselines.
 
 use thiserror::Error;
 use vdn_train::TrainError;
 use vdn_train::metrics::MetricError;
 
-/// Data or settings a baseline cannot be fitted to. Each message names the operation and the place.
+/// An error for data or settings that a baseline cannot be fitted to. Each message names the
+/// operation and the place.
 #[derive(Clone, Debug, PartialEq, Error)]
 pub enum BaselineError {
-    /// Lengths or shapes that do not belong together.
+    /// Lengths or shapes that do not fit each other.
     #[error("{operation}: {detail}")]
     Shape {
-        /// The operation that refused.
+        /// The operation that failed.
         operation: &'static str,
-        /// All shapes that took part and what was expected.
+        /// All shapes involved, and the expected ones.
         detail: String,
     },
     /// A value that is NaN or infinite.
@@ -20,13 +21,13 @@ pub enum BaselineError {
         "{operation}: {array} at window {window}, step {step} is {value}, expected a finite number"
     )]
     NonFinite {
-        /// The operation that refused.
+        /// The operation that failed.
         operation: &'static str,
         /// The array: "x", "y", "series", "matrix", ...
         array: &'static str,
-        /// Row: the window, or the row of the matrix.
+        /// The row: the window, or the row of the matrix.
         window: usize,
-        /// Column: the step, or the column of the matrix.
+        /// The column: the step, or the column of the matrix.
         step: usize,
         /// The value.
         value: f64,
@@ -34,16 +35,16 @@ pub enum BaselineError {
     /// Fewer windows than the fit needs.
     #[error("{operation}: {found} {split} windows, expected at least {needed}")]
     TooFew {
-        /// The operation that refused.
+        /// The operation that failed.
         operation: &'static str,
         /// "train" or "validation".
         split: &'static str,
-        /// How many there are.
+        /// The number of windows.
         found: usize,
-        /// How many are needed.
+        /// The number of windows that are needed.
         needed: usize,
     },
-    /// A ridge regression whose matrices are larger than any that is solved.
+    /// A ridge regression whose matrices are too large to be solved.
     #[error(
         "ridge: input length {input_len} and horizon {horizon} ask for {numbers:.2e} numbers in one matrix, at most {most:.2e} are solved; choose input_len of at most {longest}"
     )]
@@ -52,27 +53,28 @@ pub enum BaselineError {
         input_len: usize,
         /// The horizon.
         horizon: usize,
-        /// Numbers in the larger one of the matrices `[L, L]` and `[L, H]`.
+        /// The number of entries of the larger one of the matrices `[L, L]` and `[L, H]`.
         numbers: f64,
-        /// The largest number of them.
+        /// The maximum number of entries.
         most: f64,
-        /// The longest input with this horizon.
+        /// The longest supported input with this horizon.
         longest: usize,
     },
-    /// A matrix that has no Cholesky factor in double precision.
+    /// A matrix without a Cholesky factor in double precision.
     #[error("cholesky: the [{n}, {n}] matrix is not positive definite: pivot {row} is {pivot:e}")]
     NotPositiveDefinite {
-        /// Rows of the matrix.
+        /// The number of rows of the matrix.
         n: usize,
         /// The first row whose pivot is too small.
         row: usize,
         /// The pivot.
         pivot: f64,
     },
-    /// Penalties that are missing, not positive or without a finite result, or inputs that do not vary.
+    /// Penalties that are missing, not positive or without a finite result, or inputs that do not
+    /// vary.
     #[error("ridge: {0}")]
     Penalty(String),
-    /// A series too short, or with too few observed values, for the season.
+    /// A series that is too short, or has too few observed values, for the season.
     #[error(
         "seasonal naive: no observed value one or more whole periods ({period}) before index {index}, start {start}"
     )]
@@ -81,7 +83,7 @@ pub enum BaselineError {
         period: usize,
         /// The index to forecast.
         index: usize,
-        /// The forecast's start.
+        /// The start of the forecast.
         start: usize,
     },
     /// A score or quantile of the forecast failed.
@@ -90,7 +92,7 @@ pub enum BaselineError {
 }
 
 impl BaselineError {
-    /// Whether the data do not allow to fit the baseline: they are too few, or do not vary.
+    /// Whether the cause is in the data: they are too few, or do not vary.
     #[must_use]
     pub fn is_of_data(&self) -> bool {
         matches!(
@@ -103,13 +105,13 @@ impl BaselineError {
         )
     }
 
-    /// A [`BaselineError::Shape`] with its detail in words.
+    /// Returns a [`BaselineError::Shape`] with this detail.
     pub(crate) fn shape(operation: &'static str, detail: impl Into<String>) -> Self {
         Self::Shape { operation, detail: detail.into() }
     }
 }
 
-/// Refuses a row-major array `[n, columns]` with a value that is not finite.
+/// Rejects a row-major array `[n, columns]` with a value that is not finite.
 pub(crate) fn check_finite(
     operation: &'static str,
     array: &'static str,

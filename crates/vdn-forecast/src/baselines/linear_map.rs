@@ -6,17 +6,17 @@ use crate::baselines::windows::{Normalisation, Windows};
 #[derive(Clone, Debug)]
 pub(super) struct LinearMap {
     pub(super) normalisation: Normalisation,
-    /// Inputs at the end that are taken as they are.
+    /// The number of inputs at the end that are not normalised (covariates).
     pub(super) beside: usize,
-    /// `[L, H]`.
+    /// The weights, `[L, H]`.
     pub(super) weights: Vec<f64>,
-    /// `[H]`.
+    /// The intercept, `[H]`.
     pub(super) intercept: Vec<f64>,
 }
 
 impl LinearMap {
-    /// Writes the forecast for `x [L]`, in normalised units, to `out [H]`; returns the window's
-    /// centre and scale.
+    /// Writes the forecast for `x [L]`, in normalised units, to `out [H]`. Returns the centre and
+    /// scale of the window.
     pub(super) fn normalised(&self, x: &[f64], out: &mut [f64]) -> (f64, f64) {
         let (values, beside) = x.split_at(x.len() - self.beside);
         let (centre, scale) = self.normalisation.of(values);
@@ -31,7 +31,8 @@ impl LinearMap {
         (centre, scale)
     }
 
-    /// The mean squared error in the data's units, and the residuals `[n, H]` in normalised units.
+    /// Returns the mean squared error in the data's units, and the residuals `[n, H]` in normalised
+    /// units.
     pub(super) fn validate(&self, windows: &Windows<'_>) -> (f64, Vec<f64>) {
         let horizon = windows.horizon();
         let mut forecast = vec![0.0; horizon];

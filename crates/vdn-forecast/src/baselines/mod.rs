@@ -1,12 +1,13 @@
-//! Forecasts that any model must beat: seasonal naive and closed-form ridge regression, on the same windows and scored by
-//! the same metrics (a Gaussian forecast is a mixture with one component).
+//! Baseline forecasts that any model should beat: seasonal naive and closed-form ridge regression.
+//! They use the same windows and metrics as the models (a Gaussian forecast is a mixture with one
+//! component).
 //!
 //! | file | concept |
 //! |---|---|
-//! | [`windows`] | the arrays `x [n, L]`, `y [n, H]` of a split, and the way a window is normalised |
+//! | [`windows`] | the arrays `x [n, L]`, `y [n, H]` of a split, and the normalisation of windows |
 //! | [`seasonal_naive`] | the value one or more whole seasons ago |
 //! | [`ridge`] | the linear map from `L` to `H` values, penalty chosen on validation |
-//! | [`cholesky`] | the factorisation behind it |
+//! | [`cholesky`] | the factorisation that ridge regression uses |
 //! | [`residuals`] | per-step Gaussian deviations and empirical quantiles of validation residuals |
 
 pub mod cholesky;

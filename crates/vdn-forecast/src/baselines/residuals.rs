@@ -1,12 +1,15 @@
-//! From point forecasts to predictive distributions: deviations and quantiles of validation residuals, per horizon step.
+//! Predictive distributions for point forecasts: deviations and quantiles of validation residuals,
+//! per step of the horizon.
 
 use crate::baselines::error::{BaselineError, check_finite};
 use vdn_train::metrics::{MetricError, SortedSample, WindowPrediction};
 
-/// Least deviation of a Gaussian forecast, so that a baseline that is exact on validation still has a density.
+/// The lower limit of the deviation of a Gaussian forecast, so that a baseline without error on
+/// validation still has a density.
 pub const SIGMA_FLOOR: f64 = 1e-6;
 
-/// Validation residuals `target - forecast` of a baseline, in the units it forecasts in, pooled over windows and series.
+/// The validation residuals `target - forecast` of a baseline, in the units of its forecast, pooled
+/// over windows and series.
 #[derive(Clone, Debug)]
 pub struct Residuals {
     sigma: Vec<f64>,
@@ -17,7 +20,8 @@ impl Residuals {
     /// Takes `residuals [n, horizon]`.
     ///
     /// # Errors
-    /// When there are none, the length does not fit, or one is not finite.
+    /// Fails if there are none, if the length is not a multiple of the horizon, or if one is not
+    /// finite.
     pub fn new(residuals: &[f64], horizon: usize) -> Result<Self, BaselineError> {
         const OPERATION: &str = "residuals";
         if horizon == 0 || residuals.is_empty() || !residuals.len().is_multiple_of(horizon) {
@@ -39,24 +43,25 @@ impl Residuals {
         Ok(Self { sigma, steps })
     }
 
-    /// Per step, the root mean square of the residuals: the deviation of the Gaussian centred on the forecast that fits
-    /// validation best (about the forecast, not about the residuals' mean), at least [`SIGMA_FLOOR`]. `[H]`.
+    /// Returns the root mean square of the residuals of each step, at least [`SIGMA_FLOOR`], `[H]`.
+    /// This is the deviation of the Gaussian, centred on the forecast, that fits validation best
+    /// (the deviation is around the forecast, not around the residuals' mean).
     #[must_use]
     pub fn sigma(&self) -> &[f64] {
         &self.sigma
     }
 
-    /// The sorted residuals of step `h`, if there is such a step: add `scale *` them to a forecast for an empirical
-    /// predictive distribution.
+    /// Returns the sorted residuals of step `h`, if this step exists. A forecast plus `scale` times
+    /// these residuals is an empirical predictive distribution.
     #[must_use]
     pub fn step(&self, h: usize) -> Option<&SortedSample> {
         self.steps.get(h)
     }
 
-    /// The empirical quantile at `tau` of every step's residuals, `[H]`.
+    /// Returns the empirical quantile `tau` of every step's residuals, `[H]`.
     ///
     /// # Errors
-    /// When `tau` is not in `[0, 1]`.
+    /// Fails if `tau` is not in `[0, 1]`.
     pub fn quantiles(&self, tau: f64) -> Result<Vec<f64>, MetricError> {
         self.steps.iter().map(|step| step.quantile(tau)).collect()
     }
@@ -72,49 +77,50 @@ pub struct Forecast {
 }
 
 impl Forecast {
-    /// Number of windows.
+    /// Returns the number of windows.
     #[must_use]
     pub fn len(&self) -> usize {
         self.scale.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no windows.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.scale.is_empty()
     }
 
-    /// The point forecasts `[n, H]`.
+    /// Returns the point forecasts `[n, H]`.
     #[must_use]
     pub fn mean(&self) -> &[f64] {
         &self.mean
     }
 
-    /// The Gaussian deviations `[n, H]`: the residuals' deviation times the window's scale.
+    /// Returns the Gaussian deviations `[n, H]`: the residuals' deviation times the window's scale.
     #[must_use]
     pub fn sigma(&self) -> &[f64] {
         &self.sigma
     }
 
-    /// The point forecasts and the deviations, `[n, H]` each, without a copy.
+    /// Returns the point forecasts and the deviations, `[n, H]` each, without a copy.
     pub(crate) fn into_parts(self) -> (Vec<f64>, Vec<f64>) {
         (self.mean, self.sigma)
     }
 
-    /// The Gaussian forecast of window `i`, ready to be scored.
+    /// Returns the Gaussian forecast of window `i` for scoring.
     ///
     /// # Errors
-    /// When there is no such window.
+    /// Fails if the window does not exist.
     pub fn window(&self, i: usize) -> Result<WindowPrediction<'_>, BaselineError> {
         let range = self.range(i)?;
         Ok(WindowPrediction::gaussian(&self.mean[range.clone()], &self.sigma[range])?)
     }
 
-    /// The forecast quantiles `[H]` of window `i` when the residuals' empirical quantiles `residual_quantiles [H]` (from
-    /// [`Residuals::quantiles`]) are added to the point forecast, in the window's scale.
+    /// Returns the forecast quantiles `[H]` of window `i`: its point forecast plus the residuals'
+    /// empirical quantiles `residual_quantiles [H]` (from [`Residuals::quantiles`]) times the
+    /// window's scale.
     ///
     /// # Errors
-    /// When there is no such window or the quantiles are not `[H]`.
+    /// Fails if the window does not exist, or if the quantiles are not `[H]`.
     pub fn empirical_quantiles(
         &self,
         i: usize,
@@ -130,8 +136,8 @@ impl Forecast {
         Ok(mean.zip(residual_quantiles).map(|(m, q)| m + self.scale[i] * q).collect())
     }
 
-    /// Scale of window `i`'s residuals relative to those of [`Residuals`] (1 unless windows are divided by their
-    /// deviation), if there is such a window.
+    /// Returns the scale of window `i`'s residuals relative to [`Residuals`], if the window exists.
+    /// It is 1 unless windows are divided by their deviation.
     #[must_use]
     pub fn scale(&self, i: usize) -> Option<f64> {
         self.scale.get(i).copied()

@@ -1,16 +1,20 @@
-//! Closed-form ridge regression from the `L` values of a normalised window to its `H` targets, shared over series.
+//! Closed-form ridge regression from the `L` values of a normalised window to its `H` targets,
+//! shared over series.
 //!
-//! With a window's centre `c` and scale `d` (from its own input, [`Normalisation`]), `u = (x - c)/d` and `v = (y - c)/d`, the
-//! forecast is `c + d (W^T u + b)` with
+//! A window is normalised by the centre `c` and scale `d` of its own input ([`Normalisation`]):
+//! `u = (x - c)/d` and `v = (y - c)/d`. The forecast is `c + d (W^T u + b)` with
 //!
 //! ```text
 //! minimise over W, b:  mean over windows |v - W^T u - b|^2 + lambda tau |W|^2,   tau = trace(C) / L,
 //! ```
 //!
-//! `C` the covariance matrix of `u` over the training windows. The intercept is not penalised (it is what makes the means
-//! agree), and since `tau` is the mean variance of an input, `lambda` is free of units and of the number of windows. The
-//! minimiser is `W = (C + lambda tau I)^{-1} Cov(u, v)`, by Cholesky factorisation once per `lambda`; the `lambda` with
-//! the least validation mean squared error in the data's own units (the smallest one on a tie) is taken.
+//! where `C` is the covariance matrix of `u` over the training windows. The intercept is not
+//! penalised. Since `tau` is the mean variance of an input, `lambda` does not depend on units or on
+//! the number of windows.
+//!
+//! The minimiser is `W = (C + lambda tau I)^{-1} Cov(u, v)`, computed by one Cholesky factorisation
+//! per `lambda`. The chosen `lambda` has the smallest validation mean squared error in the data's
+//! own units (the smallest `lambda` on a tie).
 
 use crate::baselines::cholesky::{Cholesky, dot};
 use crate::baselines::error::BaselineError;
@@ -18,29 +22,29 @@ use crate::baselines::linear_map::LinearMap;
 use crate::baselines::residuals::{Forecast, Residuals};
 use crate::baselines::windows::{Normalisation, Windows};
 
-/// Settings of the fit.
+/// The settings of the fit.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RidgeSettings {
-    /// How each window is normalised.
+    /// The normalisation of each window.
     pub normalisation: Normalisation,
-    /// The penalties to try, positive and ascending.
+    /// The penalties to try, positive and in ascending order.
     pub penalties: Vec<f64>,
 }
 
 impl Default for RidgeSettings {
-    /// The window's mean subtracted; 17 penalties from 1e-4 to 1e4, two per decade.
+    /// Subtracts the window's mean; 17 penalties from 1e-4 to 1e4, two per decade.
     fn default() -> Self {
         let penalties = (-8..=8).map(|k| 10f64.powf(0.5 * f64::from(k))).collect();
         Self { normalisation: Normalisation::default(), penalties }
     }
 }
 
-/// The most numbers in one matrix: 2^26, 0.54 GB, an input length of 8192. Three such matrices are
-/// in memory at a time, and each penalty takes `L^3 / 3` multiplications.
+/// The maximum number of entries of one matrix: 2^26, which is 0.54 GB, or an input length of 8192.
+/// Three such matrices are in memory at a time, and each penalty takes `L^3 / 3` multiplications.
 pub const MOST_NUMBERS: usize = 1 << 26;
 
-/// Refuses a ridge regression that is too large to be solved, before anything is allocated: call it
-/// before training.
+/// Rejects a ridge regression that is too large to be solved. It allocates nothing and can be
+/// called before training.
 ///
 /// ```
 /// use vdn_forecast::baselines::ridge::check_size;
@@ -65,35 +69,36 @@ pub fn check_size(input_len: usize, horizon: usize) -> Result<(), BaselineError>
     }
 }
 
-/// Rows added to the moments at a time: the inner loops run over one such block.
+/// The number of rows added to the moments at a time. The inner loops run over one such block.
 const BLOCK: usize = 64;
 
-/// The first and second moments of normalised windows, to which windows may be added in any number of portions: training
-/// sets need not be in memory at once. Sums are taken about the first window, so that a common offset does not cancel.
+/// The first and second moments of normalised windows. Windows can be added in any number of
+/// portions, so that training sets need not fit into memory. Sums are taken around the first
+/// window, so that a common offset does not cause cancellation.
 #[derive(Clone, Debug)]
 pub struct RidgeMoments {
-    /// Inputs: values of the window, and what is beside them.
+    /// The number of inputs: values of the window, and its covariates.
     input_len: usize,
-    /// Inputs at the end of each row that are no values of the window.
+    /// The number of inputs at the end of each row that are covariates.
     beside: usize,
     horizon: usize,
     normalisation: Normalisation,
     count: usize,
     /// The first normalised window, `[L + H]`.
     origin: Vec<f64>,
-    /// Sums of `(u, v) - origin`, `[L + H]`.
+    /// The sums of `(u, v) - origin`, `[L + H]`.
     sums: Vec<f64>,
-    /// Lower triangle of the sums of products of inputs, `[L, L]`.
+    /// The lower triangle of the sums of products of inputs, `[L, L]`.
     gram: Vec<f64>,
-    /// Sums of products of inputs and targets, `[L, H]`.
+    /// The sums of products of inputs and targets, `[L, H]`.
     cross: Vec<f64>,
 }
 
 impl RidgeMoments {
-    /// No windows yet.
+    /// Returns moments without windows.
     ///
     /// # Errors
-    /// When `input_len` or `horizon` is 0, or [`check_size`] refuses.
+    /// Fails if `input_len` or `horizon` is 0, or if [`check_size`] fails.
     pub fn new(
         input_len: usize,
         horizon: usize,
@@ -118,11 +123,11 @@ impl RidgeMoments {
         })
     }
 
-    /// The last `beside` of the inputs of a window are not values of the series: they have no part
-    /// in its centre and scale, and are taken as they are. Said before the first window is added.
+    /// Declares the last `beside` inputs of a window to be covariates. They do not enter its centre
+    /// and scale, and are not normalised. Call it before adding windows.
     ///
     /// # Errors
-    /// No value is left; windows were added already.
+    /// Fails if no value of the series is left, or if windows were already added.
     pub fn with_covariates(self, beside: usize) -> Result<Self, BaselineError> {
         let inputs = self.input_len;
         if beside >= inputs {
@@ -136,13 +141,15 @@ impl RidgeMoments {
         Ok(Self { beside, ..self })
     }
 
-    /// Adds windows. The result depends on their order and, in the last bits, on the portions they come in.
+    /// Adds windows. The result depends on their order and, in the last bits, on their division
+    /// into portions.
     ///
     /// # Errors
-    /// When the windows have other lengths.
+    /// Fails if the windows have other lengths.
     pub fn add(&mut self, windows: &Windows<'_>) -> Result<(), BaselineError> {
         self.same_shape(windows)?;
-        // Column-major: row `f` holds feature `f` (inputs, then targets) of the windows of the block.
+        // Column-major: row `f` holds feature `f` (inputs, then targets) of the windows of the
+        // block.
         let mut block = vec![0.0; (self.input_len + self.horizon) * BLOCK];
         let mut filled = 0;
         for (x, y) in windows.iter() {
@@ -199,21 +206,21 @@ impl RidgeMoments {
         ))
     }
 
-    /// Solves for every penalty and keeps the one with the least mean squared error on `validation`, whose residuals also
-    /// give the predictive deviations and quantiles.
+    /// Solves for every penalty and keeps the one with the smallest mean squared error on
+    /// `validation`. Its validation residuals also give the predictive deviations and quantiles.
     ///
     /// # Errors
-    /// When fewer than two windows were added or validation is empty, shapes differ, `penalties` is empty or not positive
-    /// and finite, or the inputs do not vary at all.
+    /// Fails if fewer than two windows were added or validation is empty, if shapes differ, if
+    /// `penalties` is empty or not positive and finite, or if the inputs do not vary at all.
     pub fn fit(&self, validation: &Windows<'_>, penalties: &[f64]) -> Result<Ridge, BaselineError> {
         self.fit_with(validation, penalties, |_| {})
     }
 
-    /// [`RidgeMoments::fit`], which tells `progress` how many penalties are done: from an input
-    /// length of about 1000 on each takes seconds.
+    /// [`RidgeMoments::fit`] with a callback: `progress` is called with the number of finished
+    /// penalties. From an input length of about 1000 on, each penalty takes seconds.
     ///
     /// # Errors
-    /// Those of [`RidgeMoments::fit`].
+    /// The errors of [`RidgeMoments::fit`].
     pub fn fit_with(
         &self,
         validation: &Windows<'_>,
@@ -282,7 +289,7 @@ impl RidgeMoments {
         best.ok_or_else(|| BaselineError::Penalty("no penalty".to_owned()))
     }
 
-    /// `b = mean v - W^T mean u`.
+    /// Returns `b = mean v - W^T mean u`.
     fn intercept(&self, weights: &[f64], mean: &[f64]) -> Vec<f64> {
         let inputs = self.input_len;
         let full = |f: usize| self.origin[f] + mean[f];
@@ -322,7 +329,7 @@ impl Ridge {
     /// Fits on `train` and chooses the penalty on `validation`.
     ///
     /// # Errors
-    /// As [`RidgeMoments::fit`].
+    /// The errors of [`RidgeMoments::fit`].
     pub fn fit(
         train: &Windows<'_>,
         validation: &Windows<'_>,
@@ -334,40 +341,40 @@ impl Ridge {
         moments.fit(validation, &settings.penalties)
     }
 
-    /// The penalty that was chosen (the `lambda` of the module head).
+    /// Returns the chosen penalty (the `lambda` of the module documentation).
     #[must_use]
     pub fn penalty(&self) -> f64 {
         self.penalty
     }
 
-    /// The mean squared error on validation at that penalty.
+    /// Returns the mean squared error on validation for that penalty.
     #[must_use]
     pub fn validation_mse(&self) -> f64 {
         self.validation_mse
     }
 
-    /// The validation residuals, in normalised units.
+    /// Returns the validation residuals, in normalised units.
     #[must_use]
     pub fn residuals(&self) -> &Residuals {
         &self.residuals
     }
 
-    /// The weights `[L, H]`, applied to the normalised window.
+    /// Returns the weights `[L, H]`, which apply to the normalised window.
     #[must_use]
     pub fn weights(&self) -> &[f64] {
         &self.map.weights
     }
 
-    /// The intercept `[H]`, in normalised units.
+    /// Returns the intercept `[H]`, in normalised units.
     #[must_use]
     pub fn intercept(&self) -> &[f64] {
         &self.map.intercept
     }
 
-    /// Forecasts for the inputs `x [n, L]`.
+    /// Returns the forecasts for the inputs `x [n, L]`.
     ///
     /// # Errors
-    /// When the length does not fit or a value is not finite.
+    /// Fails if the length is not a multiple of `L`, or if a value is not finite.
     pub fn predict(&self, x: &[f64]) -> Result<Forecast, BaselineError> {
         const OPERATION: &str = "ridge forecast";
         let horizon = self.map.intercept.len();

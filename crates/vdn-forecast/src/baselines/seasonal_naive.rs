@@ -1,23 +1,25 @@
-//! Seasonal naive: the forecast for a time is the value one season before it.
+//! Seasonal naive forecasts: the forecast for a time is the value one season earlier.
 //!
-//! With period `P` the forecast made at `t` for `t + h` is `series[t + h - k P]`, `k` the least number of periods that leads to
-//! an observed value before `t`; without gaps that is `series[t - P + (h mod P)]`. The raw series is read, not the model's
-//! window, so a season longer than the window is no obstacle. Typical periods: 24 for hourly, 96 for quarter-hourly, 144
-//! for ten-minute data, 1 (the last value) without a season.
+//! With period `P`, the forecast made at `t` for `t + h` is `series[t + h - k P]`, where `k` is the
+//! smallest number of periods that leads to an observed value before `t`. Without gaps this is
+//! `series[t - P + (h mod P)]`. The forecast reads the raw series, not the model's window, so a
+//! season may be longer than the window. Typical periods are 24 for hourly, 96 for quarter-hourly
+//! and 144 for ten-minute data, and 1 (the last value) without a season.
 
 use crate::baselines::error::BaselineError;
 use crate::baselines::residuals::{Forecast, Residuals};
 
-/// One series (missing values may be NaN) and the starts `t` of its windows: targets are `series[t..t + horizon]`.
+/// One series (missing values may be NaN) and the starts `t` of its windows, whose targets are
+/// `series[t..t + horizon]`.
 #[derive(Clone, Copy, Debug)]
 pub struct SeriesWindows<'a> {
-    /// The values in time order.
+    /// The values in order of time.
     pub series: &'a [f64],
-    /// Index of each window's first target.
+    /// The index of each window's first target.
     pub starts: &'a [usize],
 }
 
-/// A seasonal naive forecaster with the residuals it had on validation.
+/// A seasonal naive forecaster with its residuals on validation.
 ///
 /// ```
 /// use vdn_forecast::baselines::{SeasonalNaive, SeriesWindows};
@@ -36,12 +38,12 @@ pub struct SeasonalNaive {
 }
 
 impl SeasonalNaive {
-    /// Takes the per-step residuals of the validation windows of all series together; windows whose target has a missing
-    /// value are left out.
+    /// Computes the residuals of each step, pooled over the validation windows of all series.
+    /// Windows with a missing value in their target are skipped.
     ///
     /// # Errors
-    /// When `period` or `horizon` is 0, a window reaches beyond its series, a value one season back does not exist, or no
-    /// window is complete.
+    /// Fails if `period` or `horizon` is 0, if a window extends beyond its series, if a value one
+    /// season earlier does not exist, or if no window is complete.
     pub fn fit(
         period: usize,
         horizon: usize,
@@ -79,22 +81,24 @@ impl SeasonalNaive {
         Ok(Self { period, horizon, residuals: Residuals::new(&residuals, horizon)? })
     }
 
-    /// The period in time steps.
+    /// Returns the period in time steps.
     #[must_use]
     pub fn period(&self) -> usize {
         self.period
     }
 
-    /// The validation residuals.
+    /// Returns the validation residuals.
     #[must_use]
     pub fn residuals(&self) -> &Residuals {
         &self.residuals
     }
 
-    /// Forecasts for the windows of one series. A start may be the series' length: then the future is forecast.
+    /// Returns the forecasts for the windows of one series. A start equal to the series' length
+    /// forecasts the future.
     ///
     /// # Errors
-    /// When a start lies beyond the series, or no observed value lies whole seasons before a step.
+    /// Fails if a start lies beyond the series, or if a step has no observed value whole seasons
+    /// earlier.
     pub fn predict(&self, windows: &SeriesWindows<'_>) -> Result<Forecast, BaselineError> {
         let (n, horizon) = (windows.starts.len(), self.horizon);
         let mut mean = vec![0.0; n * horizon];
@@ -116,7 +120,7 @@ fn forecast_window(
         return Err(BaselineError::shape("seasonal naive", detail));
     };
     for (h, value) in out.iter_mut().enumerate() {
-        // Distance back from `start` to the phase of this step: P - (h mod P), then whole periods more.
+        // The distance back from `start` to the same phase is P - (h mod P), plus whole periods.
         let nearest = start.checked_sub(period - h % period);
         let candidates = std::iter::successors(nearest, |index| index.checked_sub(period));
         let seen = candidates.map(|index| past[index]).find(|v| v.is_finite());
@@ -154,7 +158,7 @@ mod tests {
         forecast_window(&series, 10, 4, &mut out).unwrap();
         assert_eq!(out, [6.0, 3.0, 8.0, 9.0]);
         let naive = SeasonalNaive::fit(4, 2, &[SeriesWindows { series: &series, starts: &[6, 8] }]);
-        // The window at 6 has a missing target and is left out; at 8 both residuals are 4.
+        // The window at 6 has a missing target and is skipped; at 8 both residuals are 4.
         assert_eq!(naive.unwrap().residuals().sigma(), [4.0, 4.0]);
     }
 

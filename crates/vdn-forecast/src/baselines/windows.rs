@@ -1,11 +1,14 @@
-//! The windows a baseline is fitted on, and the normalisation of a window by its own statistics.
+//! The windows that a baseline is fitted on, and the normalisation of a window by its own
+//! statistics.
 
 use crate::baselines::error::{BaselineError, check_finite};
 
-/// Added to a window's deviation before dividing, so that a flat window is not blown up (the forecaster's convention).
+/// Added to a window's deviation before dividing, so that a flat window is not amplified (as in the
+/// forecaster).
 pub const DEVIATION_OFFSET: f64 = 0.1;
 
-/// The windows of one split: inputs `x [n, L]` and targets `y [n, H]`, row-major, every number finite.
+/// The windows of one split: inputs `x [n, L]` and targets `y [n, H]`, row-major. All numbers are
+/// finite.
 #[derive(Clone, Copy, Debug)]
 pub struct Windows<'a> {
     x: &'a [f64],
@@ -18,7 +21,7 @@ impl<'a> Windows<'a> {
     /// Takes `x [n, input_len]` and `y [n, horizon]`; `n` may be 0.
     ///
     /// # Errors
-    /// When a length is 0 or does not fit, or a value is not finite.
+    /// Fails if a length is 0 or does not fit, or if a value is not finite.
     pub fn new(
         x: &'a [f64],
         y: &'a [f64],
@@ -44,37 +47,37 @@ impl<'a> Windows<'a> {
         Ok(Self { x, y, input_len, horizon })
     }
 
-    /// Number of windows `n`.
+    /// Returns the number of windows `n`.
     #[must_use]
     pub fn len(&self) -> usize {
         self.y.len() / self.horizon
     }
 
-    /// Whether there are none.
+    /// Whether there are no windows.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.y.is_empty()
     }
 
-    /// Input length `L`.
+    /// Returns the input length `L`.
     #[must_use]
     pub fn input_len(&self) -> usize {
         self.input_len
     }
 
-    /// Horizon `H`.
+    /// Returns the horizon `H`.
     #[must_use]
     pub fn horizon(&self) -> usize {
         self.horizon
     }
 
-    /// The windows in turn, as `(x [L], y [H])`.
+    /// Iterates over the windows, as `(x [L], y [H])`.
     pub fn iter(&self) -> impl Iterator<Item = (&'a [f64], &'a [f64])> {
         self.x.chunks_exact(self.input_len).zip(self.y.chunks_exact(self.horizon))
     }
 }
 
-/// What is subtracted from a window and added back to its forecast.
+/// The value that is subtracted from a window and added back to its forecast.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Centre {
     /// Nothing.
@@ -86,18 +89,19 @@ pub enum Centre {
     Last,
 }
 
-/// How each window is normalised by statistics of its own input.
+/// The normalisation of each window by statistics of its own input.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Normalisation {
-    /// What is subtracted.
+    /// The value that is subtracted.
     pub centre: Centre,
-    /// Whether the rest is divided by the input's standard deviation about its mean (biased) plus
-    /// [`DEVIATION_OFFSET`].
+    /// Whether the window is also divided by its input's standard deviation around the mean
+    /// (biased) plus [`DEVIATION_OFFSET`].
     pub deviation: bool,
 }
 
 impl Normalisation {
-    /// `(centre, scale)` of the input `x [L]`: the window becomes `(x - centre) / scale`.
+    /// Returns `(centre, scale)` of the input `x [L]`. The normalised window is
+    /// `(x - centre) / scale`.
     #[must_use]
     pub fn of(self, x: &[f64]) -> (f64, f64) {
         let count = x.len() as f64;

@@ -1,5 +1,7 @@
-//! Settings of different tables that contradict each other. Those of one table are refused by its
-//! own check: the model's in `forecaster::check`, those of controllers in `vdn_train::config`.
+//! Checks for settings of different tables that contradict each other.
+//!
+//! Each table checks its own settings: the model in `forecaster::check`, controllers in
+//! `vdn_train::config`.
 
 use crate::config::{FillPolicy, RunConfig};
 use crate::data::Support;
@@ -9,7 +11,7 @@ use vdn_train::TrainError;
 use vdn_train::config::ControllerName;
 
 impl RunConfig {
-    /// Refuses batches of latents that no memory holds: at most 2^31 numbers.
+    /// Rejects settings whose batch of latents has more than 2^31 numbers.
     pub(super) fn check_memory(&self, model: &ForecasterConfig) -> Result<(), TrainError> {
         let latents = model.units as u128 * model.latent_dims as u128;
         let passes = [
@@ -28,7 +30,7 @@ impl RunConfig {
         Ok(())
     }
 
-    /// Every pair of tables.
+    /// Checks every pair of tables for settings that contradict each other.
     pub(super) fn check_contradictions(&self) -> Result<(), TrainError> {
         if self.data.fill == FillPolicy::Mask && self.model.dependence == Dependence::Joint {
             return Err(TrainError::config(
@@ -61,7 +63,7 @@ impl RunConfig {
         Ok(())
     }
 
-    /// Checks that windows reach as far back as a controller looks.
+    /// Checks that windows include the earlier rows that a controller reads.
     fn check_lag(&self, name: ControllerName) -> Result<(), TrainError> {
         let title = name.title();
         if self.data.stride == 0 {

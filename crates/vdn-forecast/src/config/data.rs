@@ -1,4 +1,4 @@
-//! The data part of a configuration.
+//! [`DataConfig`]: the `[data]` table of a configuration.
 
 use crate::config::data_names::{FillPolicy, ProtocolName, ScalingRows};
 use crate::data::time::is_zone;
@@ -12,78 +12,93 @@ use std::path::PathBuf;
 use vdn_train::TrainError;
 use vdn_train::data::{FileForm, Fill, FitScope};
 
-/// What is read and how it is cut into windows.
+/// The data to read, and how to cut them into windows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DataConfig {
-    /// A delimited file, plain or gzip, wide (a column for each series) or long (columns of names,
-    /// times and values); none: the embedded demo series.
+    /// The data file: delimited text, plain or gzip. It is wide (one column per series) or long
+    /// (columns of names, times and values). Default: none, which means the embedded demo series.
     pub file: Option<PathBuf>,
-    /// What separates cells: one ASCII character, or `tab`; none: found from the content.
+    /// The separator of cells: one ASCII character, or `tab`. Default: none, which means it is
+    /// detected from the content.
     pub delimiter: Option<String>,
-    /// What stands before the decimals of numbers, `.` or `,`; none: found from the content.
+    /// The decimal mark of numbers, `.` or `,`. Default: none, which means it is detected from the
+    /// content.
     pub decimal: Option<String>,
-    /// The series to take, by name or `#k`; none: all.
+    /// The series to use, each by name or `#k`. Default: none, which means all.
     pub columns: Option<Vec<String>>,
-    /// The column of times, by name or `#k`; `none`: rows are taken at equal distances, as they
-    /// stand; left out: the column that holds dates, if there is one.
+    /// The column of times, by name or `#k`. `none` treats the rows as equally spaced, in file
+    /// order. Default: none set, which means the column that holds dates, if there is one.
     pub date: Option<String>,
-    /// How dates are written, a pattern of `strptime` as in `%d.%m.%Y %H:%M`; none: found from the
-    /// dates.
+    /// The format of dates, a `strptime` pattern such as `%d.%m.%Y %H:%M`. Default: none, which
+    /// means it is detected from the dates.
     pub date_format: Option<String>,
-    /// The time zone of the file's clock, as in `Europe/Berlin`; none: that of the dates' offsets,
-    /// or unknown.
+    /// The time zone of the file's clock, such as `Europe/Berlin`. Default: none, which means the
+    /// UTC offset of the dates, or an unknown zone.
     pub zone: Option<String>,
-    /// In long form, the column that names the series; none: found.
+    /// In long form, the column with the name of the series. Default: none, which means it is
+    /// detected.
     pub id_column: Option<String>,
-    /// In long form, the column with the values; none: the only one, or `y`.
+    /// In long form, the column with the values. Default: none, which means the only remaining
+    /// column, or `y`.
     pub target_column: Option<String>,
-    /// What becomes of rows with one time: `error`, the default, refuses them; `mean`, `last`.
+    /// The treatment of rows with the same time: `error` (the default) rejects them, `mean`
+    /// averages them, `last` keeps the last one.
     pub duplicates: Duplicates,
-    /// How missing values and missing rows are filled: `error`, the default, refuses them;
-    /// `forward`, `linear`, `zero`; `mask` leaves them missing, and they are neither trained on nor
-    /// scored. A series begins with its first value.
+    /// The treatment of missing values and missing rows:
+    ///
+    /// - `error`, the default, rejects them;
+    /// - `forward`, `linear` and `zero` fill them;
+    /// - `mask` leaves them missing, and excludes them from training and scoring.
+    ///
+    /// A series begins with its first value.
     pub fill: FillPolicy,
-    /// Numbers that stand for a missing value, finite; none.
+    /// Numbers that stand for a missing value. They have to be finite. Default: none.
     pub sentinels: Vec<f64>,
-    /// Whether windows have the cycles of the calendar beside their values (`data.past` and the
-    /// like say what else): the phases of day, week and year at which the forecast begins, as sines
-    /// and cosines, as far as the step of the rows goes through them, where times are known; false.
+    /// Whether windows get calendar features: sine and cosine of the phase of the day, week and
+    /// year at the start of the forecast. A cycle is used only if the step of the rows resolves it
+    /// and times are known. `data.past` and `data.future` add other covariates. Default: false.
     pub calendar: bool,
-    /// Columns of numbers beside the series that are known until a forecast begins, by name or
-    /// `#k`; none.
+    /// Columns of numeric covariates that are known until the forecast begins, by name or `#k`.
+    /// Default: none.
     pub past: Vec<String>,
-    /// Columns of numbers beside the series that are known ahead, as plans and holidays are; none.
-    /// `vdn forecast` finds them in rows behind the last observation.
+    /// Columns of numeric covariates that are known ahead, such as plans and holidays.
+    /// `vdn forecast` reads their future values from rows after the last observation. Default:
+    /// none.
     pub future: Vec<String>,
-    /// In long form, columns that do not change within a series, whose cells are categories; none.
+    /// In long form, categorical columns that are constant within a series. Default: none.
     #[serde(rename = "static")]
     pub statics: Vec<String>,
-    /// Which values the series can have: `real`, the default, or `non_negative`, numbers from 0 up;
-    /// then a negative value is refused and none is ever forecast.
+    /// The possible values of the series: `real` (the default), or `non_negative`. With
+    /// `non_negative`, a negative value in the data is an error, and no forecast is negative.
     pub support: Support,
-    /// Rows of an input window, `L`, 1 to 2^24; 180.
+    /// The number of rows in an input window (input length), `L`, 1 to 2^24. Default: 180.
     pub input_len: usize,
-    /// Rows to forecast, `H`, 1 to 2^24; 28.
+    /// The number of rows to forecast, `H`, 1 to 2^24. Default: 28.
     pub horizon: usize,
-    /// Rows from the start of the second, earlier input window to the start of the first; 4.
+    /// The number of rows by which the second input window starts before the first one. Default: 4.
     pub stride: usize,
     /// Whether windows start at `L + 2 stride` instead of `L + stride`, so that the earlier window
-    /// has a predecessor too; false, in a file that leaves it out: where a controller needs it.
+    /// has a predecessor, too. Default: false; in a file that omits the key, true if a controller
+    /// needs it.
     pub extra_lag: bool,
-    /// How windows are divided; `spec`, with the reference's values `reference`.
+    /// The split of windows into training, validation and test. Default: `spec`; with the
+    /// reference's values, `reference`.
     pub protocol: ProtocolName,
-    /// The rows that means and deviations are taken of: `training`, the default, or
-    /// `with_validation`, the default of the protocol `reference`.
+    /// The rows that give the means and standard deviations for scaling: `training` (the default),
+    /// or `with_validation` (the default of the protocol `reference`).
     pub scaling: ScalingRows,
-    /// At most so many training windows of each series, evenly spaced, at least 1; none: all.
+    /// The maximum number of training windows of each series, at least 1, evenly spaced. Default:
+    /// none, which means all.
     pub max_train: Option<usize>,
-    /// At most so many validation windows of each series, evenly spaced, at least 1; none: all.
+    /// The maximum number of validation windows of each series, at least 1, evenly spaced. Default:
+    /// none, which means all.
     pub max_validation: Option<usize>,
-    /// At most so many test windows of each series, evenly spaced, at least 1; none: all.
+    /// The maximum number of test windows of each series, at least 1, evenly spaced. Default: none,
+    /// which means all.
     pub max_test: Option<usize>,
-    /// The period of the seasonal naive baseline in rows, at least 1; none: of the periods of the
-    /// calendar, the one that forecasts the training windows best.
+    /// The period of the seasonal naive baseline in rows, at least 1. Default: none, which means
+    /// the calendar period that forecasts the training windows best.
     pub season: Option<usize>,
 }
 
@@ -122,7 +137,7 @@ impl Default for DataConfig {
 }
 
 impl DataConfig {
-    /// The defaults of the reference implementation.
+    /// Returns the defaults of the reference implementation.
     #[must_use]
     pub fn reference() -> Self {
         Self {
@@ -132,10 +147,10 @@ impl DataConfig {
         }
     }
 
-    /// Checks every value that can be wrong before the file is read.
+    /// Checks every value that can be checked before the file is read.
     ///
     /// # Errors
-    /// The first that is wrong, named.
+    /// Fails on the first invalid value, and names its key.
     pub fn validate(&self) -> Result<(), TrainError> {
         for (name, value) in [("input_len", self.input_len), ("horizon", self.horizon)] {
             if value == 0 {
@@ -172,7 +187,7 @@ impl DataConfig {
     /// Reads the series.
     ///
     /// # Errors
-    /// Those of [`SeriesTable::load`].
+    /// The errors of [`SeriesTable::load`].
     pub fn load_table(&self) -> Result<SeriesTable, TrainError> {
         let options = SeriesOptions {
             form: FileForm::of_settings(self.delimiter.as_deref(), self.decimal.as_deref())?,
@@ -203,7 +218,7 @@ impl DataConfig {
         })
     }
 
-    /// The name that messages use for the data.
+    /// Returns the name of the data in messages.
     #[must_use]
     pub fn name(&self) -> String {
         match &self.file {
@@ -212,7 +227,7 @@ impl DataConfig {
         }
     }
 
-    /// The windows that are asked for.
+    /// Returns the window specification of these settings.
     #[must_use]
     pub fn window_spec(&self) -> WindowSpec {
         let protocol = match self.protocol {
@@ -237,7 +252,7 @@ impl DataConfig {
         }
     }
 
-    /// The benchmark's split for the data set that the file is named after.
+    /// Returns the benchmark split of the data set that the file is named after.
     fn split_of_name(&self) -> BenchmarkSplit {
         let name = self.file.as_ref().and_then(|file| file.file_name());
         let name = name.map(|name| name.to_string_lossy().to_ascii_lowercase());
@@ -248,7 +263,8 @@ impl DataConfig {
         }
     }
 
-    /// What a protocol took from the name of the file, and where it departs from published tables.
+    /// Returns a note on the `probts` protocol: the split that it derives from the file name, and
+    /// how it differs from published tables. `None` for other protocols.
     #[must_use]
     pub fn protocol_note(&self) -> Option<String> {
         if self.protocol != ProtocolName::Probts {
@@ -279,22 +295,22 @@ impl DataConfig {
     /// ```
     ///
     /// # Errors
-    /// Those of [`Dataset::from_table`]: series that are too short (of series of several lengths,
-    /// those that are too short are left out), values that are not finite.
+    /// The errors of [`Dataset::from_table`]: series that are too short, or values that are not
+    /// finite. If series differ in length, those that are too short are skipped instead.
     pub fn dataset(&self, table: SeriesTable) -> Result<Dataset, TrainError> {
         let scope = match self.scaling {
             ScalingRows::WithValidation => FitScope::IncludeValidation,
             ScalingRows::Training => FitScope::Training,
         };
-        // Series that begin or end at times of their own may be too short; a table of one length is
-        // refused whole.
+        // Series that begin or end at different times may be too short one by one. In a table of
+        // equal lengths, all series are too short together: that is an error.
         let lengths = || table.columns.iter().map(Vec::len);
         let skip_short = lengths().min() != lengths().max();
         let spec = WindowSpec { skip_short, ..self.window_spec() };
         self.cut(table, spec, scope)
     }
 
-    /// [`Dataset::from_table`], with the cycles of the calendar where they are asked for.
+    /// [`Dataset::from_table`], with calendar features if `calendar` is set.
     pub(crate) fn cut(
         &self,
         table: SeriesTable,
@@ -305,8 +321,8 @@ impl DataConfig {
         Ok(if self.calendar { data.with_cycles() } else { data })
     }
 
-    /// The blocks of steps whose sums forecasts are judged by: days and weeks, where the calendar
-    /// has them, else a quarter of the horizon.
+    /// Returns the block lengths (in steps) whose sums score forecasts: days and weeks if the
+    /// calendar has them, else a quarter of the horizon.
     #[must_use]
     pub fn blocks_of(&self, data: &Dataset) -> Vec<BlockLength> {
         let file = self.file.as_ref().map(|file| file.to_string_lossy());
@@ -314,7 +330,7 @@ impl DataConfig {
         block_lengths(file.as_deref().unwrap_or_default(), step, self.horizon)
     }
 
-    /// The period of the seasonal naive baseline, and why it is that.
+    /// Returns the period of the seasonal naive baseline, and the reason for the choice.
     #[must_use]
     pub fn season_of(&self, data: &Dataset) -> (usize, String) {
         if let Some(season) = self.season {

@@ -4,45 +4,46 @@ use serde::{Deserialize, Serialize};
 use vdn_train::TrainError;
 use vdn_train::config::read_at;
 
-/// What becomes of missing values.
+/// The treatment of missing values.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FillPolicy {
-    /// They are an error that names line and column.
+    /// Rejects them with an error that names line and column.
     #[default]
     Error,
-    /// The last value before the gap.
+    /// Repeats the last value before the gap.
     Forward,
-    /// The straight line across the gap; windows that begin to forecast inside it are left out,
-    /// because their inputs would know a later value.
+    /// Interpolates linearly across the gap. Windows whose forecast begins inside a gap are
+    /// skipped, because their inputs would contain information on a later value.
     Linear,
-    /// Zero.
+    /// Fills with zero.
     Zero,
-    /// Not at all: a missing value stays missing. It is no target, and in an input the last value
-    /// before it stands for it.
+    /// Leaves a missing value missing. It is excluded as a target. In an input, the last value
+    /// before it is repeated.
     Mask,
 }
 
 impl FillPolicy {
-    /// The policy of this name.
+    /// Returns the policy with this name.
     ///
     /// # Errors
-    /// There is none; the message names all.
+    /// Fails if no policy has this name; the message lists all names.
     pub fn of_name(name: &str) -> Result<Self, TrainError> {
         read_at("fill", toml::Value::from(name))
     }
 }
 
-/// How the windows of a series are divided into training, validation and test.
+/// The split of the windows of a series into training, validation and test.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ProtocolName {
     /// 70, 10 and 20 % of the windows, with no target shared between splits.
     #[default]
     Spec,
-    /// The same without the gap: the last targets of a split overlap the next split's first ones.
+    /// 70, 10 and 20 % without the gap: the last targets of a split overlap the first ones of the
+    /// next split.
     SpecOverlapping,
-    /// As the reference implementation: one window short, with overlapping targets.
+    /// The split of the reference implementation: one window fewer, with overlapping targets.
     Reference,
     /// The common benchmark for hourly ETT: 12, 4 and 4 months.
     BenchmarkEttHour,
@@ -50,19 +51,19 @@ pub enum ProtocolName {
     BenchmarkEttMinute,
     /// The common benchmark for other series: 70, 10 and 20 % of the rows.
     BenchmarkRatio,
-    /// The ProbTS benchmark: the rows of the benchmark that the file's name stands for (`ETTh1`,
-    /// `ETTh2`, `ETTm1`, `ETTm2`, else 70, 10 and 20 %), test windows 96 rows apart, and its scores
-    /// beside the others.
+    /// The ProbTS benchmark. The file name (`ETTh1`, `ETTh2`, `ETTm1`, `ETTm2`) selects the ETT
+    /// split; other files use 70, 10 and 20 % of the rows. Test windows are 96 rows apart, and the
+    /// scores of ProbTS are reported beside the others.
     Probts,
 }
 
-/// What series are standardised with.
+/// The rows that give the mean and standard deviation for scaling.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ScalingRows {
     /// The rows before the first validation target.
     #[default]
     Training,
-    /// Those and the validation rows, as the reference does.
+    /// The training and validation rows, as in the reference.
     WithValidation,
 }

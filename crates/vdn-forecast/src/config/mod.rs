@@ -1,8 +1,8 @@
 //! The configuration of a run: one plain value, read from and written to TOML.
 //!
-//! A run's settings are those of its parts, each in the crate that knows it. [`RunConfig`] lays a
-//! file over the defaults; every value is checked before anything is computed, and the
-//! configuration that is written into a run directory repeats the run.
+//! [`RunConfig`] combines the settings of all parts of a run; each table is defined in the crate
+//! that uses it. A file overrides the defaults. Every value is checked before anything is computed.
+//! The configuration that is written into a run directory reproduces the run.
 
 mod contradictions;
 pub(crate) mod data;
@@ -26,7 +26,7 @@ use vdn_train::memory::RunSettings;
 use vdn_train::optim::{AdamWConfig, Schedule};
 use vdn_train::train::{SelectionRule, Trainer};
 
-/// Everything that a run depends on.
+/// The complete configuration of a run.
 ///
 /// ```
 /// use vdn_forecast::config::RunConfig;
@@ -38,25 +38,23 @@ use vdn_train::train::{SelectionRule, Trainer};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RunConfig {
-    /// The rows that are read, and how they are cut into windows.
+    /// The rows to read, and how to cut them into windows.
     pub data: DataConfig,
-    /// The network. Its `input_len` and `horizon` are those of `data`: see
-    /// [`RunConfig::forecaster`].
+    /// The network. Its `input_len` and `horizon` come from `data`: see [`RunConfig::forecaster`].
     pub model: ForecasterConfig,
-    /// The controllers that keep units inside their constraints. Under a joint head `rate.low` is
-    /// 0.1 where it is left out: a unit's rate falls from training to later windows, and so it
-    /// stays above 0.05 there (decision 17).
+    /// The controllers that keep units inside their constraints. With a joint head, `rate.low`
+    /// defaults to 0.1: a unit's rate is lower on later windows than in training, and this margin
+    /// keeps it above 0.05 there (decision 17).
     pub control: ControlConfig,
-    /// The measures of units on a probe set, and how often they are taken.
+    /// The measures of units on a probe set, and how often they are computed.
     pub diagnostics: DiagnosticsConfig,
-    /// Epochs, batches, seeds, and the choice of the best epoch.
+    /// Epochs, batch size, seeds, and the selection of the best epoch.
     pub train: TrainConfig,
-    /// The thresholds of the score that chooses the best epoch where `train.selection = "score"`;
-    /// else without effect.
+    /// The thresholds of the selection score. Used only with `train.selection = "score"`.
     pub selection: SelectionRule,
-    /// AdamW.
+    /// The AdamW optimizer.
     pub optimizer: AdamWConfig,
-    /// The learning rate over the run.
+    /// The learning rate schedule.
     pub schedule: Schedule,
     /// Limits of the run as a whole.
     pub run: RunSettings,
@@ -81,7 +79,7 @@ impl Default for RunConfig {
 }
 
 impl RunConfig {
-    /// The values that settings start from.
+    /// Returns the base values that a configuration file overrides.
     ///
     /// ```
     /// use vdn_forecast::config::RunConfig;
@@ -103,7 +101,7 @@ impl RunConfig {
         }
     }
 
-    /// This base, with those values that follow from others of a configuration.
+    /// Returns this base with the defaults that depend on other settings in `given`.
     fn following(mut self, given: &Self) -> Self {
         if given.control.controllers != ControllerSet::default() {
             self.control.mode = ControlName::None;
@@ -120,7 +118,7 @@ impl RunConfig {
             self.model.head_hidden =
                 ForecasterConfig::reference_head(given.data.horizon, given.model.units);
         } else if given.model.resolved_dependence() == Dependence::Sampled {
-            // Those of a gated head, whose units carry information more than noise.
+            // The defaults of a gated head, whose units carry information rather than noise.
             (self.model.units, self.model.beta) = (1024, 1e-4);
             (self.train.batch, self.train.ema_decay) = (128, 0.0);
             self.control.rate = BudgetConfig::default();
@@ -128,11 +126,11 @@ impl RunConfig {
         self
     }
 
-    /// Reads a table; keys that are left out keep their defaults.
+    /// Reads a table; omitted keys keep their defaults.
     ///
     /// # Errors
-    /// One line with the key as it is written: there is no such key, or its value is of another
-    /// type.
+    /// Fails for an unknown key or a value of the wrong type. The message is one line and contains
+    /// the key as written.
     pub fn from_table(mut given: Table) -> Result<Self, TrainError> {
         older::translate(&mut given)?;
         let compatibility = given.get("model").and_then(|model| model.get("compatibility"));
@@ -150,10 +148,11 @@ impl RunConfig {
         Ok(config)
     }
 
-    /// Parses TOML; keys that are left out keep their defaults.
+    /// Parses TOML; omitted keys keep their defaults.
     ///
     /// # Errors
-    /// The text is not TOML (one line with line and column), or as [`RunConfig::from_table`].
+    /// Fails if the text is not TOML (one line with line and column), or as
+    /// [`RunConfig::from_table`] does.
     pub fn from_toml(text: &str) -> Result<Self, TrainError> {
         Self::from_table(parse(text)?)
     }
@@ -161,21 +160,22 @@ impl RunConfig {
     /// Reads a TOML file of at most 1 MiB.
     ///
     /// # Errors
-    /// The file cannot be read, or as [`RunConfig::from_toml`]; the error names the file.
+    /// Fails if the file cannot be read, or as [`RunConfig::from_toml`] does. The error names the
+    /// file.
     pub fn load(path: &Path) -> Result<Self, TrainError> {
         Self::from_table(load_table(path)?).map_err(|error| in_file(path, error))
     }
 
-    /// The configuration as TOML, all keys written out, so that it repeats the run whatever becomes
-    /// of the defaults.
+    /// Returns the configuration as TOML. It contains every key, so that it reproduces the run even
+    /// if defaults change.
     ///
     /// # Errors
-    /// A value that TOML cannot express.
+    /// Fails for a value that TOML cannot express.
     pub fn to_toml(&self) -> Result<String, TrainError> {
         toml::to_string_pretty(self).map_err(|error| TrainError::config(error.to_string()))
     }
 
-    /// The configuration of the forecaster, for these data.
+    /// Returns the configuration of the forecaster, with the input length and horizon of `data`.
     ///
     /// ```
     /// use vdn_forecast::config::RunConfig;
@@ -186,7 +186,7 @@ impl RunConfig {
     /// ```
     ///
     /// # Errors
-    /// A setting outside its domain, or two that contradict each other.
+    /// Fails for a setting outside its domain, or for settings that contradict each other.
     pub fn forecaster(&self) -> Result<ForecasterConfig, TrainError> {
         let DataConfig { input_len, horizon, .. } = self.data;
         let config = ForecasterConfig { input_len, horizon, ..self.model };
@@ -194,7 +194,8 @@ impl RunConfig {
         Ok(config)
     }
 
-    /// [`RunConfig::forecaster`] with as many covariates as windows of `data` have.
+    /// Returns [`RunConfig::forecaster`] with the number of covariates that the windows of `data`
+    /// have.
     ///
     /// ```
     /// use vdn_forecast::config::RunConfig;
@@ -206,7 +207,7 @@ impl RunConfig {
     /// ```
     ///
     /// # Errors
-    /// As for [`RunConfig::forecaster`]; more covariates than a weight has room for.
+    /// The errors of [`RunConfig::forecaster`]; more covariates than a weight matrix can hold.
     pub fn forecaster_for(&self, data: &Dataset) -> Result<ForecasterConfig, TrainError> {
         let covariates = data.covariate_numbers();
         let categories = data.covariates().categories();
@@ -215,7 +216,7 @@ impl RunConfig {
         Ok(config)
     }
 
-    /// The trainer that the configuration describes, writing nothing.
+    /// Returns the trainer of this configuration. It writes no files.
     #[must_use]
     pub fn trainer(&self) -> Trainer {
         let config = self.clone();
@@ -237,10 +238,10 @@ impl RunConfig {
         self.model.compatibility == Compatibility::Reference
     }
 
-    /// Checks every value and every pair of values that can contradict each other.
+    /// Checks every value, and every pair of values that can contradict each other.
     ///
     /// # Errors
-    /// The first that is wrong, named.
+    /// Fails on the first invalid value, and names its key.
     pub fn validate(&self) -> Result<(), TrainError> {
         self.data.validate()?;
         self.train.validate()?;

@@ -1,12 +1,14 @@
-//! Keys of earlier versions: they are read as what they became, or refused with what to write.
+//! Keys of earlier versions: each is translated to its current form, or rejected with a message
+//! that says what to write.
 
 use toml::{Table, Value};
 use vdn_train::TrainError;
 
-/// Puts the keys of today in the place of older ones.
+/// Replaces older keys with current ones.
 ///
 /// # Errors
-/// An older key without an equal today: one line with what to write.
+/// Fails for an older key without a current equivalent. The message is one line and says what to
+/// write.
 pub(super) fn translate(given: &mut Table) -> Result<(), TrainError> {
     let Some(Value::Table(model)) = given.get_mut("model") else { return Ok(()) };
     if model.contains_key("emit_kl") {
@@ -26,7 +28,7 @@ pub(super) fn translate(given: &mut Table) -> Result<(), TrainError> {
     }
 }
 
-/// `degrees_of_freedom` beside `family` is the number of every layer of Student's t.
+/// Moves `degrees_of_freedom` into the family of every Student's t layer.
 fn give_degrees(model: &mut Table, degrees: &Value) -> Result<(), TrainError> {
     let mut found = false;
     let mut give = |family: &mut Value| {

@@ -1,4 +1,4 @@
-//! [`Dataset`] as [`Examples`] that batches are filled from.
+//! Implements [`Examples`] for [`Dataset`]: batches of windows.
 
 use crate::data::{Dataset, WindowIndex};
 use crate::forecaster::{Batch, Beside};
@@ -7,7 +7,7 @@ use vdn_train::TrainError;
 use vdn_train::data::{Examples, Lags, Noun, Request, Split};
 use vdn_train::metrics::overlap_block;
 
-/// Room for one batch of windows, filled again and again.
+/// Buffers for one batch of windows, reused for every batch.
 #[derive(Clone, Debug, Default)]
 pub struct WindowBuffers<T> {
     current: Vec<T>,
@@ -95,12 +95,12 @@ impl<T: Element> Examples<T> for Dataset {
         example.series
     }
 
-    /// The share of its targets that are there.
+    /// The fraction of the window's targets that are not missing.
     fn weight(&self, example: WindowIndex) -> f64 {
         self.share_of_targets(example)
     }
 
-    /// The number of windows whose targets overlap.
+    /// The number of consecutive windows whose targets overlap.
     fn block(&self, examples: &[WindowIndex]) -> usize {
         let pairs = examples.windows(2).filter(|w| w[0].series == w[1].series && w[0].t < w[1].t);
         let spacing = pairs.map(|w| w[1].t - w[0].t).min().unwrap_or(1);

@@ -1,26 +1,28 @@
-//! The blocks of steps whose sums a forecast is judged by: days and weeks, where the calendar has
-//! them.
+//! The blocks of steps whose sums score a forecast: days and weeks, if the calendar has them.
 
 use crate::data::period::is_exchange;
 use crate::data::time::Step;
 
-/// Seconds of a day.
+/// The number of seconds in a day.
 const DAY: i64 = 86_400;
 
-/// Consecutive steps that are summed: a name and how many.
+/// A block of consecutive steps that are summed: its name and length.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BlockLength {
     /// `day`, `week`, or `quarter` of the horizon.
     pub name: &'static str,
-    /// Steps of one block, at least 2 and fewer than the horizon.
+    /// The number of steps in a block, at least 2 and fewer than the horizon.
     pub steps: usize,
 }
 
-/// The blocks of a horizon of `horizon` steps: a day and a week, where they are whole
-/// numbers of steps and the horizon is longer; else a quarter of the horizon. No
-/// blocks where a quarter has fewer than two steps.
+/// Returns the block lengths for a horizon of `horizon` steps.
 ///
-/// Files of exchange rates number trading days as if they were calendar days, so they have neither.
+/// A day and a week are used if they are whole numbers of steps and shorter than the horizon. If
+/// neither is, the block is a quarter of the horizon. The result is empty if a quarter has fewer
+/// than two steps.
+///
+/// Exchange-rate files number trading days as if they were calendar days. They have neither day nor
+/// week blocks.
 ///
 /// ```
 /// use vdn_forecast::data::block_lengths;

@@ -1,8 +1,7 @@
-//! What is known of a window beside the values of its series: cycles of the calendar, columns of
-//! the file that are known until the forecast begins (`past`) or ahead (`future`), and what does
-//! not change (`static`).
+//! Covariates of a window: calendar cycles, columns of the file that are known until the forecast
+//! begins (`past`) or ahead (`future`), and columns that do not change (`static`).
 //!
-//! A window has one row of numbers, the same for units, twin and ridge:
+//! A window has one row of numeric covariates, the same for units, twin and ridge:
 //!
 //! ```text
 //! cycles of the calendar at t   sine and cosine of each           2 C
@@ -10,9 +9,10 @@
 //! future columns                rows t - L .. t + H of each       F (L + H)
 //! ```
 //!
-//! and beside it the number of its category in each static column. Columns are standardised over
-//! the rows that training knows; cycles are not. Cycles at `t` say those of all steps ahead: a step
-//! turns them by a fixed angle, which a map with weights for each step does.
+//! It also has the number of its category in each static column. Columns are standardised over the
+//! training rows; cycles are not. The cycles at `t` determine the cycles at all later steps: each
+//! step rotates sine and cosine by a fixed angle, and a linear map with weights for each step can
+//! represent this rotation.
 
 use crate::data::read::SeriesTable;
 use crate::data::time::Cycle;
@@ -21,30 +21,30 @@ use std::fmt;
 use std::ops::Range;
 use vdn_train::data::{DataError, LARGEST_STANDARDISED};
 
-/// A column of numbers beside the series, with its mean and deviation.
+/// A numeric covariate column, with its mean and standard deviation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SideColumn {
-    /// Its name.
+    /// The name of the column.
     pub name: String,
-    /// The mean over the rows that training knows.
+    /// The mean over the training rows.
     pub mean: f64,
-    /// The deviation, above 0; 1 for a constant column.
+    /// The standard deviation, above 0; 1 for a constant column.
     pub std: f64,
 }
 
-/// A static column, and the categories that training saw.
+/// A static column, and the categories that occur in training.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StaticColumn {
-    /// Its name.
+    /// The name of the column.
     pub name: String,
     /// The categories, in alphabetical order.
     pub categories: Vec<String>,
 }
 
-/// What windows have beside their values; nothing by default. It is stored with a run.
+/// The covariates of windows; empty by default. They are stored with a run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Covariates {
-    /// The cycles of the calendar.
+    /// The calendar cycles.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cycles: Vec<Cycle>,
     /// Columns that are known until the forecast begins.
@@ -58,8 +58,8 @@ pub struct Covariates {
     pub statics: Vec<StaticColumn>,
 }
 
-/// One line: `phases of week and year; past rain; future plan, price; static kind`; empty for
-/// nothing.
+/// One line, such as `phases of week and year; past rain; future plan, price; static kind`. Empty
+/// without covariates.
 impl fmt::Display for Covariates {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let listed = |kind: &str, names: Vec<&str>| {
@@ -84,8 +84,8 @@ impl fmt::Display for Covariates {
 }
 
 impl Covariates {
-    /// The columns that a table has, with scales from the first rows of each series, as many as
-    /// `known` says; without categories, which follow from the windows
+    /// Returns the covariate columns of a table. The scales come from the first `known(series)`
+    /// rows of each series. Categories are empty: they depend on the windows
     /// ([`Covariates::set_categories`]).
     pub(crate) fn of(
         table: &SeriesTable,
@@ -119,7 +119,8 @@ impl Covariates {
         })
     }
 
-    /// Takes the categories of these series, those with windows for training.
+    /// Sets the categories to the categories of the series in `trained`, which have training
+    /// windows.
     pub(crate) fn set_categories(&mut self, table: &SeriesTable, trained: &[usize]) {
         for (place, column) in self.statics.iter_mut().enumerate() {
             let of = trained.iter().map(|&one| table.category(one, place).to_owned());
@@ -129,7 +130,8 @@ impl Covariates {
         }
     }
 
-    /// Numbers of a window with inputs of `input_len` rows and `horizon` rows ahead.
+    /// Returns the number of numeric covariates of a window with inputs of `input_len` rows and
+    /// `horizon` rows ahead.
     #[must_use]
     pub fn numbers(&self, input_len: usize, horizon: usize) -> usize {
         2 * self.cycles.len()
@@ -137,20 +139,20 @@ impl Covariates {
             + self.future.len() * (input_len + horizon)
     }
 
-    /// Categories of all static columns together.
+    /// Returns the number of categories of all static columns together.
     #[must_use]
     pub fn categories(&self) -> usize {
         self.statics.iter().map(|column| column.categories.len()).sum()
     }
 
-    /// Whether there is nothing.
+    /// Whether there are no covariates.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 
-    /// Whether these are the same columns, cycles and categories, with scales that differ by the
-    /// rounding of a file alone.
+    /// Whether both have the same columns, cycles and categories, and their scales differ at most
+    /// by rounding in a stored file.
     pub(crate) fn agrees_with(&self, other: &Self) -> bool {
         let near = |a: f64, b: f64| (a - b).abs() <= 1e-12 * a.abs().max(b.abs());
         let same = |a: &[SideColumn], b: &[SideColumn]| {
@@ -165,7 +167,8 @@ impl Covariates {
             && self.statics == other.statics
     }
 
-    /// The categories of a series, one for each static column, as numbers among all categories.
+    /// Returns the categories of a series, one for each static column, numbered among the
+    /// categories of all columns.
     pub(crate) fn categories_of(
         &self,
         table: &SeriesTable,
@@ -185,7 +188,7 @@ impl Covariates {
         self.statics.iter().enumerate().map(of).collect()
     }
 
-    /// The first category of a series that training did not see, with its column.
+    /// Returns the first category of a series that does not occur in training, with its column.
     pub(crate) fn unknown_category<'a>(
         &'a self,
         table: &'a SeriesTable,
@@ -198,10 +201,10 @@ impl Covariates {
         })
     }
 
-    /// Refuses values of columns of numbers that standardised are beyond
-    /// [`LARGEST_STANDARDISED`], in the rows of a series that inputs of windows have, and, of
-    /// columns that are known ahead, in the `horizon` rows behind them; `split` says more about a
-    /// row.
+    /// Rejects numeric covariates whose standardised value is beyond [`LARGEST_STANDARDISED`].
+    ///
+    /// It checks the `rows` of a series that inputs of windows contain and, for columns that are
+    /// known ahead, the next `horizon` rows. `split` adds information on a row to the message.
     pub(crate) fn check_domain(
         &self,
         table: &SeriesTable,
@@ -232,8 +235,8 @@ impl Covariates {
         Ok(())
     }
 
-    /// Writes the numbers of the window of a series that begins to forecast at row `t`;
-    /// `out` is `[numbers]`. False where a column does not reach so far.
+    /// Writes the numeric covariates of the window whose forecast begins at row `t`; `out` is
+    /// `[numbers]`. Returns false if a column has too few rows.
     pub(crate) fn fill<T>(
         &self,
         table: &SeriesTable,
@@ -271,8 +274,8 @@ impl Covariates {
         true
     }
 
-    /// Refuses a table in which a column of numbers is not known `rows` rows ahead of the end of a
-    /// series.
+    /// Rejects a table in which a numeric column ends before row `rows + ahead` of a series,
+    /// although it has to be known ahead.
     pub(crate) fn check_ahead(
         &self,
         table: &SeriesTable,
@@ -299,10 +302,11 @@ impl Covariates {
         Ok(())
     }
 
-    /// Refuses a table whose columns are not those that a model was trained with, in their order.
+    /// Rejects a table whose covariate columns differ from the model's columns in names or order.
     ///
     /// # Errors
-    /// The first name that is another one, or their numbers.
+    /// The error contains the found and the expected names of the first kind of columns that
+    /// differs.
     pub(crate) fn check_names(&self, table: &SeriesTable) -> Result<(), DataError> {
         let found = table.side_names();
         let of = |columns: &[SideColumn]| columns.iter().map(|c| c.name.clone()).collect();
@@ -326,9 +330,9 @@ impl Covariates {
     }
 }
 
-/// Mean and deviation, about the mean; the deviation of a constant is 1. Differences are taken from
-/// the first value and in units of the largest of them: a constant has none, whatever it is, and no
-/// square is beyond the range of `f64`.
+/// The mean and the standard deviation; the deviation of a constant is 1. All differences are taken
+/// from the first value and divided by the largest difference. So the deviation of a constant is
+/// detected exactly, and no square overflows `f64`.
 fn moments(values: impl Iterator<Item = f64> + Clone) -> (f64, f64) {
     let Some(first) = values.clone().next() else { return (0.0, 1.0) };
     let differences = values.map(|x| x - first);

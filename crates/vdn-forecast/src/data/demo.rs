@@ -1,6 +1,6 @@
-//! The series that come with the library, so that a first run needs no download.
+//! The embedded demo series, so that a first run needs no download.
 //!
-//! Where the file comes from and why it may be copied stands in `demo_seattle_weather.md`.
+//! `demo_seattle_weather.md` documents the source and the licence of the file.
 
 use crate::data::read::{SeriesOptions, SeriesTable};
 use vdn_train::data::DataError;
@@ -10,17 +10,17 @@ const NAME: &str = "demo_seattle_weather.csv";
 
 const SEATTLE_WEATHER: &[u8] = include_bytes!("demo_seattle_weather.csv");
 
-/// Input length that suits the demo series: half a year of days.
+/// The input length for the demo series: half a year of days.
 pub const DEMO_INPUT_LEN: usize = 180;
 
-/// Horizon that suits the demo series: four weeks.
+/// The horizon for the demo series: four weeks.
 pub const DEMO_HORIZON: usize = 28;
 
-/// Seasonal period of the demo series: a year of days.
+/// The seasonal period of the demo series: a year of days.
 pub const DEMO_SEASON: usize = 365;
 
-/// Daily weather of Seattle, 2012 to 2015: precipitation (mm), highest and lowest temperature
-/// (°C) and wind (m/s), 1461 rows without a gap.
+/// Returns the daily weather of Seattle, 2012 to 2015: precipitation (mm), highest and lowest
+/// temperature (°C) and wind (m/s). The table has 1461 rows without gaps.
 ///
 /// ```
 /// let table = vdn_forecast::data::demo()?;
@@ -31,16 +31,17 @@ pub const DEMO_SEASON: usize = 365;
 ///
 /// # Errors
 ///
-/// None in practice; the signature is that of every loader.
+/// Never fails in practice; the signature matches the other loaders.
 pub fn demo() -> Result<Table, DataError> {
     Table::from_bytes(NAME, SEATTLE_WEATHER, &TableOptions::default())
 }
 
-/// The same series with their dates, read with these options: only some columns, sentinels.
+/// Returns the demo series with their dates, read with these options (for example, selected columns
+/// or sentinels).
 ///
 /// # Errors
 ///
-/// As for [`SeriesTable::load`]: a column that is not there.
+/// The errors of [`SeriesTable::load`], such as a column that does not exist.
 pub fn demo_series(options: &SeriesOptions) -> Result<SeriesTable, DataError> {
     SeriesTable::from_bytes(NAME, SEATTLE_WEATHER, options)
 }

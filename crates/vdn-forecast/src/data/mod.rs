@@ -1,14 +1,15 @@
-//! Series: tables to standardised series, series to windows, windows to batches.
+//! Series data: tables are read into standardised series, series are cut into windows, and windows
+//! are collected into batches.
 //!
 //! | from | to | file |
 //! |---|---|---|
 //! | the embedded series | [`Table`](vdn_train::data::Table) | `demo.rs` |
 //! | files, wide or long | [`SeriesTable`] | `read/` (`time/`) |
-//! | a table and a [`WindowSpec`] | [`Dataset`] | `dataset.rs` (`windows.rs`) |
+//! | a table and a [`WindowSpec`] | [`Dataset`] | `dataset/` (`windows.rs`) |
 //! | windows by index | [`Batch`](crate::forecaster::Batch) | `batch.rs` |
-//! | a table | [`Covariates`]: what windows have beside their values | `covariates.rs` |
+//! | a table | [`Covariates`]: data of windows other than their values | `covariates.rs` |
 //! | a calendar and values | [`SeasonalPeriod`] | `period.rs` |
-//! | their support | [`Support`] | `support.rs` |
+//! | possible values of series | [`Support`] | `support.rs` |
 //! | a calendar | [`BlockLength`]: days and weeks | `blocks.rs` |
 
 pub(crate) mod batch;

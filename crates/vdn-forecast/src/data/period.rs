@@ -1,31 +1,31 @@
 //! The seasonal period of series, from the step of the calendar and the values.
 //!
-//! The calendar gives candidates ([`Step::seasons`]): hourly rows may repeat after a day or a week,
-//! daily ones after a week or a year. The values decide: the period whose seasonal naive forecasts
-//! of the training windows have the least squared error is taken. Exchange rates have no season;
-//! their usual file numbers trading days on as if they were calendar days, so they are recognised
-//! by the file's name alone.
+//! The calendar gives the candidates ([`Step::seasons`]): hourly rows may repeat after a day or a
+//! week, daily rows after a week or a year. The values decide: the chosen period has the smallest
+//! squared error of seasonal naive forecasts on the training windows. Exchange rates have no
+//! season. Their common file numbers trading days consecutively, as if they were calendar days, so
+//! the file name is the only way to recognise them.
 
 use crate::data::time::Step;
 use std::ops::Range;
 
-/// Windows of each series that a candidate is scored on, at most.
+/// The maximum number of windows of each series on which a candidate is scored.
 const WINDOWS: usize = 500;
 
-/// A seasonal period in rows, or none, and why.
+/// A seasonal period in rows (or none), and the reason for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SeasonalPeriod {
-    /// Rows after which the season repeats; 1 for no season; `None` when it cannot be told and
-    /// has to be stated.
+    /// The number of rows after which the season repeats; 1 for no season. `None`: it cannot be
+    /// determined and has to be configured.
     pub period: Option<usize>,
-    /// How it was found, or why not.
+    /// How the period was found, or why it was not.
     pub reason: String,
 }
 
-/// Chooses the seasonal period of series `columns`, whose rows are a `step` apart.
+/// Chooses the seasonal period of the series `columns`, whose rows are one `step` apart.
 ///
-/// Only values before row `training[s]` of series `s` are looked at. `horizon` rows are forecast
-/// from each origin.
+/// Only values before row `training[s]` of series `s` are used. Each origin forecasts `horizon`
+/// rows.
 ///
 /// ```
 /// use vdn_forecast::data::{seasonal_period, time::Step};
@@ -55,7 +55,7 @@ pub fn seasonal_period(
     }
     let candidates = step.seasons();
     let longest = training.iter().copied().max().unwrap_or(0);
-    // Two whole periods before the last origin.
+    // Requires two whole periods before the last origin.
     let fits = |&period: &usize| 2 * period + horizon <= longest;
     let fitting: Vec<usize> = candidates.iter().copied().filter(fits).collect();
     match (&fitting[..], candidates.first()) {
@@ -66,7 +66,7 @@ pub fn seasonal_period(
         ([one], _) => found(Some(*one), format!("rows every {step}")),
         ([..], _) => {
             let scores = scores(&fitting, columns, training, horizon);
-            // A longer period is taken where it is better by more than chance and rounding.
+            // A longer period has to be better by more than chance and rounding.
             let best = (1..fitting.len()).fold(0, |best, next| {
                 let better = scores[next] < 0.99 * scores[best] - 1e-9;
                 if better { next } else { best }
@@ -82,14 +82,14 @@ pub fn seasonal_period(
     }
 }
 
-/// Whether a file holds exchange rates, by its name.
+/// Whether a file contains exchange rates, judged by its name.
 pub(super) fn is_exchange(file: &str) -> bool {
     let name = file.rsplit(['/', '\\']).next().unwrap_or(file);
     name.to_ascii_lowercase().contains("exchange")
 }
 
-/// The mean squared error of seasonal naive forecasts with each period, on the same origins for all
-/// of them, summed over the series.
+/// The mean squared error of seasonal naive forecasts for each period, summed over the series. All
+/// periods are scored on the same origins.
 fn scores(periods: &[usize], columns: &[Vec<f64>], training: &[usize], horizon: usize) -> Vec<f64> {
     let longest = periods.iter().copied().max().unwrap_or(1);
     let mut sums = vec![0.0; periods.len()];
@@ -101,7 +101,8 @@ fn scores(periods: &[usize], columns: &[Vec<f64>], training: &[usize], horizon: 
         }
         let mut own: Vec<f64> =
             periods.iter().map(|&period| error(values, period, &origins, horizon)).collect();
-        // Series of any scale count alike: errors are shares of the mean square about the mean.
+        // Errors are divided by the variance of the series, so that all series have the same
+        // weight.
         let (mean, scale) = mean_and_scale(values);
         let square = |x: &f64| (x / scale - mean).powi(2);
         let variance = values.iter().map(square).sum::<f64>() / values.len() as f64;
@@ -114,7 +115,7 @@ fn scores(periods: &[usize], columns: &[Vec<f64>], training: &[usize], horizon: 
     sums
 }
 
-/// The mean in units of the largest magnitude, and that magnitude.
+/// The mean in units of the largest absolute value, and that value.
 fn mean_and_scale(values: &[f64]) -> (f64, f64) {
     let scale = values.iter().fold(f64::MIN_POSITIVE, |most: f64, x| most.max(x.abs()));
     (values.iter().map(|x| x / scale).sum::<f64>() / values.len() as f64, scale)
@@ -176,7 +177,7 @@ mod tests {
             }
         }
         assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-        // Rows from the first validation target on do not count.
+        // Rows from the first validation target on are ignored.
         let mut tail = wave(1000, 24);
         tail[900..].iter_mut().enumerate().for_each(|(i, x)| *x = 1e6 * (i % 17) as f64);
         let found = seasonal_period("a.csv", Some(hour), &[tail], &[900], 6);

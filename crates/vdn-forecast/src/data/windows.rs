@@ -1,6 +1,6 @@
-//! Which windows of a series are for training, validation and test.
+//! The split of a series' windows into training, validation and test.
 //!
-//! A window is named by its series and by `t`, the row of its first target:
+//! A window is identified by its series and by `t`, the row of its first target:
 //!
 //! ```text
 //! current  = y[t - L .. t]                      (L input rows)
@@ -13,20 +13,23 @@ use std::ops::Range;
 
 use vdn_train::data::DataError;
 
-/// Row counts of the splits in the common long-horizon benchmark.
+/// The row counts of the splits in the common long-horizon benchmark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BenchmarkSplit {
-    /// ETTh1, ETTh2: 12, 4 and 4 months of 30 days of hours: 8640, 2880 and 2880 rows. Later
-    /// rows are not used.
+    /// ETTh1 and ETTh2: 12, 4 and 4 months of 30 days of hourly rows, that is 8640, 2880 and 2880
+    /// rows. Later rows are not used.
     EttHour,
-    /// ETTm1, ETTm2: the same in quarters of an hour: 34560, 11520 and 11520 rows.
+    /// ETTm1 and ETTm2: the same months in quarter-hourly rows, that is 34560, 11520 and 11520
+    /// rows.
     EttMinute,
-    /// All others: training `⌊0.7 n⌋` rows, test `⌊0.2 n⌋`, validation the rows between.
+    /// Other series: `⌊0.7 n⌋` training rows, `⌊0.2 n⌋` test rows, and the rows between them for
+    /// validation.
     Ratio,
 }
 
 impl BenchmarkSplit {
-    /// Rows before the first validation target, before the first test target, and in all.
+    /// Returns the number of rows before the first validation target, before the first test target,
+    /// and in total.
     fn bounds(self, length: usize) -> Option<[usize; 3]> {
         let fixed = |month: usize| {
             let bounds = [12 * month, 16 * month, 20 * month];
@@ -40,38 +43,43 @@ impl BenchmarkSplit {
     }
 }
 
-/// How the windows of a series are divided.
+/// The rule that splits the windows of a series.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Protocol {
-    /// This library's default. Of the `n` possible values of `t`, in order of time, the first
-    /// `⌊7n/10⌋` are for training, those up to `⌊8n/10⌋` for validation, the rest for test.
+    /// The default of this library. Of the `n` possible values of `t`, in order of time, the first
+    /// `⌊7n/10⌋` are for training, the values up to `⌊8n/10⌋` for validation, and the rest for
+    /// test.
     Spec {
-        /// Leave out the last `H - 1` windows of training and of validation, whose targets reach
-        /// into the next split, so that no target row is shared.
+        /// Whether to leave out the last `H - 1` windows of training and of validation, whose
+        /// targets extend into the next split. Then no target row is in two splits.
         gap: bool,
     },
-    /// Exactly what the authors' published code does: the last possible `t` is never used, the
-    /// boundaries are `trunc(fraction * n)` in f64 (`0.7 + 0.1` is less than 0.8, so that many
-    /// `n` come out one short), targets overlap between splits, short series are skipped.
+    /// The exact behaviour of the authors' published code:
+    ///
+    /// - The last possible `t` is never used.
+    /// - The boundaries are `trunc(fraction * n)` in f64. Because `0.7 + 0.1` is less than 0.8,
+    ///   they are one too small for many `n`.
+    /// - Targets overlap between splits.
+    /// - Short series are skipped.
     Reference {
-        /// Share of training windows (0.7).
+        /// The share of training windows (0.7).
         train: f64,
-        /// Share of validation windows (0.1).
+        /// The share of validation windows (0.1).
         validation: f64,
     },
-    /// The common long-horizon benchmark, for comparison with published tables: rows are split,
-    /// not windows. Targets stay in their split, inputs may reach back into the one before.
+    /// The common long-horizon benchmark, for comparison with published tables. It splits rows, not
+    /// windows. Targets stay in their split; inputs may extend back into the previous split.
     ///
-    /// Published code has no earlier window; where the input begins `stride` rows before the
-    /// data, the first `stride` training windows are left out. Validation and test windows are
-    /// those of the tables.
+    /// Published code has no earlier window. The first `stride` training windows are left out if
+    /// their earlier input would begin before the data. Validation and test windows are the same as
+    /// in the tables.
     Benchmark(BenchmarkSplit),
-    /// The rows of [`Protocol::Benchmark`], with test windows [`PROBTS_STRIDE`] rows apart: those
-    /// of the ProbTS benchmark.
+    /// The ProbTS benchmark: the rows of [`Protocol::Benchmark`], with test windows
+    /// [`PROBTS_STRIDE`] rows apart.
     ProbTs(BenchmarkSplit),
 }
 
-/// Rows from a test window of the ProbTS benchmark to the next one, whatever the horizon.
+/// The distance in rows between test windows of the ProbTS benchmark, for every horizon.
 pub const PROBTS_STRIDE: usize = 96;
 
 impl Protocol {
@@ -85,49 +93,49 @@ impl Default for Protocol {
     }
 }
 
-/// How many windows of each series a split takes at most; `None`: all.
+/// The maximum number of windows of each series in each split; `None`: all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct MaxWindows {
-    /// Of training windows.
+    /// The maximum number of training windows.
     pub train: Option<usize>,
-    /// Of validation windows.
+    /// The maximum number of validation windows.
     pub validation: Option<usize>,
-    /// Of test windows.
+    /// The maximum number of test windows.
     pub test: Option<usize>,
 }
 
-/// Form of the windows and their division into splits.
+/// The shape of the windows, and their split.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct WindowSpec {
-    /// Input rows `L`, at least 1.
+    /// The number of input rows `L`, at least 1.
     pub input_len: usize,
-    /// Rows to predict `H`, at least 1.
+    /// The number of rows to predict `H`, at least 1.
     pub horizon: usize,
-    /// How many rows earlier the previous window starts.
+    /// The number of rows by which the previous window starts earlier.
     pub stride: usize,
-    /// Ask for `stride` more rows of history, where the earlier window needs its own predecessor
-    /// (an autoregressive term).
+    /// Whether windows need `stride` more rows of history, because the earlier window needs its own
+    /// predecessor (for an autoregressive term).
     pub extra_lag: bool,
-    /// How windows are divided.
+    /// The rule that splits the windows.
     pub protocol: Protocol,
-    /// At most so many windows of each series in each split, evenly spaced:
-    /// the `⌊(2i + 1) n / 2m⌋`-th of `n`, `i = 0 .. m`.
+    /// The maximum number of windows `m` of each series in each split. The kept windows are evenly
+    /// spaced: number `⌊(2i + 1) n / 2m⌋` of `n`, for `i = 0 .. m`.
     pub max_windows: MaxWindows,
-    /// Skip series that are too short instead of refusing them.
-    /// ([`Protocol::Reference`] always skips.)
+    /// Whether to skip series that are too short instead of failing. ([`Protocol::Reference`]
+    /// always skips them.)
     pub skip_short: bool,
 }
 
 /// One window: a series and the row of its first target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WindowIndex {
-    /// Index of the series.
+    /// The index of the series.
     pub series: u32,
-    /// Row of the first target.
+    /// The row of the first target.
     pub t: u32,
 }
 
-/// Values of `t` of one series, before `max_windows` thins them out.
+/// The values of `t` of one series, before `max_windows` reduces them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SeriesRanges {
     /// Training windows.
@@ -136,35 +144,35 @@ pub struct SeriesRanges {
     pub validation: Range<usize>,
     /// Test windows.
     pub test: Range<usize>,
-    /// Row of the first validation target: the rows before it may be fitted to.
+    /// The row of the first validation target. Models may be fitted on the rows before it.
     pub first_validation_target: usize,
-    /// Row of the first test target.
+    /// The row of the first test target.
     pub first_test_target: usize,
 }
 
-/// The windows of all series, series after series, in order of time.
+/// The windows of all series, ordered by series, then by time.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Splits {
-    /// Windows to fit parameters to.
+    /// Windows for fitting parameters.
     pub train: Vec<WindowIndex>,
-    /// Windows to choose by.
+    /// Windows for model selection.
     pub validation: Vec<WindowIndex>,
-    /// Windows to report on.
+    /// Windows for the reported scores.
     pub test: Vec<WindowIndex>,
-    /// Where the windows of each series lie; `None` for a series that was skipped.
+    /// The ranges of the windows of each series; `None` for a skipped series.
     pub ranges: Vec<Option<SeriesRanges>>,
 }
 
 impl Splits {
-    /// Indices of the series that were skipped because they are too short.
+    /// Returns the indices of the series that were skipped because they are too short.
     pub fn skipped(&self) -> impl Iterator<Item = usize> + '_ {
         (0..self.ranges.len()).filter(|&series| self.ranges[series].is_none())
     }
 }
 
 impl WindowSpec {
-    /// Windows of `input_len` rows that predict `horizon`, with the default stride (4) and
-    /// protocol, all windows, and no patience with short series.
+    /// Returns the specification of windows of `input_len` rows that predict `horizon` rows, with
+    /// the default stride (4) and protocol, and all windows. Short series are an error.
     pub fn new(input_len: usize, horizon: usize) -> Self {
         Self {
             input_len,
@@ -177,12 +185,12 @@ impl WindowSpec {
         }
     }
 
-    /// Smallest `t`: `L + stride`, or `L + 2 stride` with [`WindowSpec::extra_lag`].
+    /// Returns the smallest `t`: `L + stride`, or `L + 2 stride` with [`WindowSpec::extra_lag`].
     pub fn first_start(&self) -> usize {
         self.input_len + self.stride * (1 + usize::from(self.extra_lag))
     }
 
-    /// Divides the windows of series with these names and lengths (in rows).
+    /// Splits the windows of series with these names and lengths (in rows).
     ///
     /// ```
     /// use vdn_forecast::data::{Protocol, WindowSpec};
@@ -197,10 +205,11 @@ impl WindowSpec {
     ///
     /// # Errors
     ///
-    /// [`DataError::SeriesTooShort`] for the first series that leaves a split empty (unless such
-    /// series are skipped), and for the longest one when all of them do;
-    /// [`DataError::InvalidOption`] for settings that no series can satisfy;
-    /// [`DataError::Mismatch`] when there are not as many lengths as names, or none.
+    /// - [`DataError::SeriesTooShort`] for the first series that leaves a split empty or, if such
+    ///   series are skipped, for the longest series when all of them are too short;
+    /// - [`DataError::InvalidOption`] for settings that no series can satisfy;
+    /// - [`DataError::BadSeries`] for a series with more than `u32::MAX` rows;
+    /// - [`DataError::Mismatch`] if the numbers of names and lengths differ, or are 0.
     pub fn split(&self, names: &[String], lengths: &[usize]) -> Result<Splits, DataError> {
         self.check()?;
         if names.len() != lengths.len() || names.is_empty() {
@@ -236,7 +245,7 @@ impl WindowSpec {
         Ok(splits)
     }
 
-    /// The splits of a series of `length` rows; `None` when it is too short.
+    /// Returns the ranges of a series of `length` rows; `None` if it is too short.
     fn ranges(&self, length: usize) -> Option<SeriesRanges> {
         let (first, horizon) = (self.first_start(), self.horizon);
         let ranges = match self.protocol {
@@ -312,10 +321,11 @@ impl WindowSpec {
         Ok(())
     }
 
-    /// The error for a series that is too short, or for settings that no length satisfies.
+    /// Returns the error for a series that is too short, or for settings that no length satisfies.
     fn too_short(&self, name: &str, length: usize) -> Result<DataError, DataError> {
-        // With the tenth part of n = 10 H + 10 windows, validation is not empty with a gap either;
-        // a benchmark's tenth of rows likewise, once the history fits into the training part.
+        // With n = 10 H + 10 windows, a tenth of them is more than the gap, so that validation is
+        // not empty. The same holds for the tenth of the rows of a benchmark, once the history fits
+        // into the training part.
         let enough = 20 * (self.first_start() + self.horizon + 1);
         let needed = match self.protocol {
             Protocol::Benchmark(split @ (BenchmarkSplit::EttHour | BenchmarkSplit::EttMinute))
@@ -338,7 +348,7 @@ impl WindowSpec {
     }
 }
 
-/// Adds the windows of one series in `range`, `apart` rows apart, at most `most` of them.
+/// Adds at most `most` windows of one series in `range`, `apart` rows apart.
 fn choose(
     series: u32,
     range: &Range<usize>,
@@ -348,7 +358,7 @@ fn choose(
 ) {
     let n = range.len().div_ceil(apart);
     let m = most.map_or(n, |m| m.min(n));
-    // t fits: `split` has checked the length of the series.
+    // `t` fits into u32: `split` has checked the length of the series.
     windows.extend(
         (0..m).map(|i| WindowIndex {
             series,
@@ -377,8 +387,9 @@ impl fmt::Display for WindowSpec {
     }
 }
 
-/// The `i`-th of `m` evenly spaced places among `n`: `⌊(2i + 1) n / 2m⌋`, for `i < m <= n`.
+/// Returns the `i`-th of `m` evenly spaced positions among `n`: `⌊(2i + 1) n / 2m⌋`, for
+/// `i < m <= n`.
 pub(crate) fn evenly_spaced(i: usize, n: usize, m: usize) -> usize {
-    // In 128 bits: the product of two lengths may exceed 64.
+    // Uses 128 bits: the product of two lengths may exceed 64 bits.
     ((2 * i as u128 + 1) * n as u128 / (2 * m as u128)) as usize
 }

@@ -1,8 +1,8 @@
 //! Scores of windows by series and by step of the horizon.
 //!
-//! A table of means over everything hides what a forecaster asks first: which series is forecast
-//! badly, and how fast a forecast gets worse. The pass is that of [`evaluate`]: the same batches
-//! with the same noise, so the mean over all series and steps is the score of the table.
+//! Means over all windows hide two important facts: which series is forecast badly, and how fast a
+//! forecast degrades along the horizon. This pass uses the same batches and the same noise as
+//! [`evaluate`], so the mean over all series and steps equals the score in the table.
 //!
 //! [`evaluate`]: crate::evaluate::evaluate::evaluate
 
@@ -24,19 +24,19 @@ pub(crate) const LEVEL: f64 = 0.9;
 
 /// Means over the windows of one series, in standardised units.
 pub(crate) struct SeriesScores {
-    /// Its place among the series of the data.
+    /// The index of the series in the data.
     pub(crate) series: usize,
     pub(crate) windows: usize,
     /// The mean over all steps, with its block standard error.
     pub(crate) crps: Estimate,
-    /// By step of the horizon; `None` for a step without a target in any window.
+    /// The scores of each step of the horizon; `None` for a step without a target in any window.
     pub(crate) steps: Vec<Option<StepScore>>,
-    /// The weights of its windows together, by step: those whose target is there.
+    /// For each step, the sum of the weights of the windows with an observed target.
     weights: Vec<f64>,
 }
 
 impl SeriesScores {
-    /// The mean over all targets.
+    /// Returns the mean over all targets.
     pub(crate) fn mean(&self) -> StepScore {
         let mut mean = StepScore::default();
         let total: f64 = self.weights.iter().sum();
@@ -49,7 +49,8 @@ impl SeriesScores {
     }
 }
 
-/// Means over all series, by step of the horizon; `None` for a step without a target.
+/// Returns the means over all series for each step of the horizon; `None` for a step without a
+/// target.
 pub(crate) fn by_step(series: &[SeriesScores]) -> Vec<Option<StepScore>> {
     let of = |place: usize| {
         let total: f64 = series.iter().map(|own| own.weights[place]).sum();
@@ -64,7 +65,7 @@ pub(crate) fn by_step(series: &[SeriesScores]) -> Vec<Option<StepScore>> {
     (0..series.first().map_or(0, |own| own.steps.len())).map(of).collect()
 }
 
-/// Scores windows, which come series after series.
+/// Scores windows, which have to be grouped by series.
 pub(crate) fn by_series<T: Element>(
     evaluator: &ForecastEvaluator<'_, T>,
     windows: &[WindowIndex],
@@ -78,7 +79,7 @@ pub(crate) fn by_series<T: Element>(
     sums.finish()
 }
 
-/// The same of normal forecasts.
+/// [`by_series`] for normal forecasts.
 pub(crate) fn by_series_of(
     forecasts: &NormalForecasts,
     data: &Dataset,
@@ -94,7 +95,7 @@ pub(crate) fn by_series_of(
     sums.finish()
 }
 
-/// Sums over windows that are pushed series after series.
+/// Sums over windows, which are pushed series by series.
 struct Breakdown<'a> {
     data: &'a Dataset,
     point: PointForecast,
@@ -107,7 +108,7 @@ impl<'a> Breakdown<'a> {
         Self { data, point, block: Examples::<f64>::block(data, windows), found: Vec::new() }
     }
 
-    /// Adds the windows of a batch, all of this weight.
+    /// Adds the windows of a batch, all with this weight.
     fn push(
         &mut self,
         windows: &[WindowIndex],
@@ -118,7 +119,7 @@ impl<'a> Breakdown<'a> {
         let scores = per_window(self.data, windows, |row, target| {
             let row = PredictedRow::new(prediction, row);
             let found = row.score(target, |p, y| step_scores(p, y, point, LEVEL))?;
-            // A step whose target is missing has no score.
+            // A step with a missing target has no score.
             let mut found = found.into_iter();
             let place = |y: &f64| if y.is_nan() { None } else { found.next() };
             Ok(target.iter().map(place).collect::<Vec<_>>())
@@ -139,7 +140,7 @@ impl<'a> Breakdown<'a> {
             let seen = || scores.iter().flatten();
             let count = seen().count() as f64;
             let crps = seen().map(|step| step.crps).sum::<f64>() / count;
-            // Each target weighs the same.
+            // Each target has the same weight.
             sums.push_weighted(&[crps], weight * (count / scores.len() as f64))?;
             own.windows += 1;
             for (place, step) in scores.iter().enumerate() {
@@ -151,7 +152,7 @@ impl<'a> Breakdown<'a> {
         Ok(())
     }
 
-    /// The means.
+    /// Returns the means.
     fn finish(self) -> Result<Vec<SeriesScores>, TrainError> {
         let finish = |(sums, mut own): (BlockSums, SeriesScores)| {
             own.crps = sums.estimate(0)?;

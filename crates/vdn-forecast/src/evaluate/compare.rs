@@ -1,4 +1,4 @@
-//! The baselines of a run, fitted and scored on the very windows that the model sees.
+//! The baselines of a run, fitted and scored on the same windows as the model.
 
 use crate::baselines::{
     Normalisation, Ridge, RidgeMoments, RidgeSettings, SeasonalNaive, SeriesWindows, Windows,
@@ -15,11 +15,11 @@ use vdn_train::evaluate::{BatchAverages, EVALUATION_BATCH};
 use vdn_train::metrics::{ScoreSettings, Summary};
 use vdn_train::train::NoiseSeed;
 
-/// Windows whose inputs are in memory at a time while the ridge's moments are summed.
+/// The number of windows whose inputs are in memory at a time while the ridge's moments are summed.
 const PORTION: usize = 4096;
 
-/// Inputs and targets of some windows, filled where values are missing: the values, behind them the
-/// covariates, and a 1 in the place of each of its categories.
+/// The inputs and targets of some windows, with missing values filled. A row of inputs has the
+/// values, then the numeric covariates, then a one-hot encoding of the categories.
 struct Arrays {
     x: Vec<f64>,
     y: Vec<f64>,
@@ -54,15 +54,15 @@ impl Arrays {
     }
 }
 
-/// Inputs beside the values of a window.
+/// Returns the number of covariate inputs of a window.
 fn beside(data: &Dataset) -> usize {
     data.covariate_numbers() + data.covariates().categories()
 }
 
-/// Normal forecasts of the test windows, independent from step to step: one for each window, in the
+/// Normal forecasts of the test windows, independent across steps: one for each window, in the
 /// order of the windows.
 pub(crate) struct NormalForecasts {
-    /// Ascending.
+    /// The windows, in ascending order.
     windows: Vec<WindowIndex>,
     horizon: usize,
     means: Vec<f64>,
@@ -155,14 +155,15 @@ impl PathSource for NormalForecasts {
     }
 }
 
-/// A ridge regression that was fitted on the training windows of a run.
+/// A ridge regression fitted on the training windows of a run.
 pub(crate) struct FittedRidge {
     ridge: Ridge,
 }
 
 impl FittedRidge {
-    /// Tells `progress` how many parts are done, and how many there are: the portions of the
-    /// training windows, and the penalties. Of inputs of some thousand steps each takes seconds.
+    /// Fits the regression. `progress` is called with the number of finished parts and their total.
+    /// The parts are the portions of the training windows, and the penalties. With inputs of some
+    /// thousand steps, each part takes seconds.
     pub(crate) fn new(
         data: &Dataset,
         mut progress: impl FnMut(usize, usize),
@@ -211,10 +212,11 @@ impl FittedRidge {
     }
 }
 
-/// Closed-form ridge regression on windows less their mean, with Gaussian residuals; its test scores and its penalty.
+/// Returns the test scores and the penalty of closed-form ridge regression with Gaussian residuals.
+/// The mean of each window is subtracted first.
 ///
 /// # Errors
-/// Too few windows, or inputs that do not vary.
+/// Fails for too few windows, and for inputs that do not vary.
 pub fn ridge(data: &Dataset, averages: BatchAverages) -> Result<(Summary, f64), TrainError> {
     let fitted = FittedRidge::new(data, |_, _| {})?;
     Ok((fitted.forecasts(data)?.score(data, averages)?, fitted.penalty()))
@@ -264,7 +266,7 @@ impl FittedNaive {
     }
 }
 
-/// The starts of the windows of each series; windows come series after series.
+/// Returns the starts of the windows of each series. The windows have to be grouped by series.
 fn by_series(windows: &[WindowIndex]) -> Vec<(usize, Vec<usize>)> {
     let of = |group: &[WindowIndex]| {
         (group[0].series as usize, group.iter().map(|w| w.t as usize).collect())
@@ -272,10 +274,11 @@ fn by_series(windows: &[WindowIndex]) -> Vec<(usize, Vec<usize>)> {
     windows.chunk_by(|a, b| a.series == b.series).map(of).collect()
 }
 
-/// The value one season earlier, with Gaussian residuals; its test scores.
+/// Returns the test scores of seasonal naive forecasts: the value one season earlier, with Gaussian
+/// residuals.
 ///
 /// # Errors
-/// The series do not reach one season back from the first validation window.
+/// Fails if the series do not extend one season back from the first validation window.
 pub fn seasonal_naive(
     data: &Dataset,
     period: usize,

@@ -1,4 +1,5 @@
-//! A trained forecaster on windows: all metrics for a test, and its predictive distributions.
+//! Evaluation of a trained forecaster on windows: all test metrics, and its predictive
+//! distributions.
 
 use crate::data::{Dataset, WindowIndex};
 use crate::evaluate::predicted_row::{PredictedRow, WindowAverages};
@@ -11,10 +12,10 @@ use vdn_train::evaluate::{BatchAverages, Evaluator};
 use vdn_train::metrics::{MedianConvention, PointForecast, ScoreSettings, Summary};
 use vdn_train::units::order_under;
 
-/// A forecaster with its parameters, on series.
+/// A forecaster with its parameters and data.
 pub type ForecastEvaluator<'a, T> = Evaluator<'a, T, Forecaster, Dataset>;
 
-/// The point forecast that belongs to an aggregation of samples.
+/// Returns the point forecast that corresponds to an aggregation of samples.
 pub(crate) fn point_forecast(aggregation: Aggregation) -> PointForecast {
     match aggregation {
         Aggregation::Median => PointForecast::Median,
@@ -23,15 +24,15 @@ pub(crate) fn point_forecast(aggregation: Aggregation) -> PointForecast {
     }
 }
 
-/// All metrics on windows, and the statistics of the units of each layer with distributional units
-/// (none of a deterministic twin).
+/// Returns all metrics on windows, and the statistics of the units of each layer with
+/// distributional units (empty for a deterministic twin).
 ///
-/// With [`Intervention::Permute`] (of a layer, too) the windows are shuffled first, so that latents
-/// are swapped between windows that have nothing to do with each other; averages do not depend on
-/// the order, block standard errors mean nothing then.
+/// With [`Intervention::Permute`] (of all layers or one), the windows are shuffled first, so that
+/// latents are swapped between unrelated windows. Averages do not depend on the order, but block
+/// standard errors have no meaning then.
 ///
 /// # Errors
-/// Windows that do not fit the model; a prediction that is not finite.
+/// Fails for windows that do not fit the model, and for a prediction that is not finite.
 pub fn evaluate<T: Element>(
     evaluator: &ForecastEvaluator<'_, T>,
     windows: &[WindowIndex],
@@ -40,8 +41,8 @@ pub fn evaluate<T: Element>(
     evaluate_and(evaluator, windows, intervention, |_, _, _| Ok(()))
 }
 
-/// [`evaluate`], with what `also(windows of the batch, prediction, weight of each window)` does
-/// with each batch in the same pass.
+/// [`evaluate`] with a callback: `also(windows of the batch, prediction, weight of each window)` is
+/// called for each batch of the same pass.
 pub(crate) fn evaluate_and<T: Element>(
     evaluator: &ForecastEvaluator<'_, T>,
     windows: &[WindowIndex],
@@ -71,10 +72,10 @@ pub(crate) fn evaluate_and<T: Element>(
     Ok((scores.summary()?, statistics))
 }
 
-/// The predictive distributions of windows, one for each batch.
+/// Returns the predictive distributions of windows, one for each batch.
 ///
 /// # Errors
-/// Windows that do not fit the model; a prediction that is not finite.
+/// Fails for windows that do not fit the model, and for a prediction that is not finite.
 pub fn forecast<T: Element>(
     evaluator: &ForecastEvaluator<'_, T>,
     windows: &[WindowIndex],

@@ -1,4 +1,4 @@
-//! [`Inference`]: predictive distributions by samples or by moments, and all that is done by moments.
+//! [`Inference`]: predictive distributions by samples or by moments, and the evaluation by moments.
 
 use crate::data::WindowIndex;
 use crate::evaluate::evaluate::{ForecastEvaluator, forecast};
@@ -10,23 +10,24 @@ use vdn_train::data::Request;
 use vdn_train::evaluate::EVALUATION_BATCH;
 use vdn_train::metrics::{ScoreSettings, Summary};
 
-/// How a predictive distribution is found.
+/// The method that computes a predictive distribution.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Inference {
-    /// By samples of the units: a mixture of normals.
+    /// Samples of the units: a mixture of normal distributions.
     #[default]
     Samples,
-    /// By moments, without samples: the normal distribution with the model's mean and variance
+    /// Moments, without samples: the normal distribution with the model's mean and variance
     /// ([`Forecaster::predict_moments`](crate::forecaster::Forecaster::predict_moments)).
     Moments,
 }
 
-/// All metrics on windows of the normal distributions that have the model's predictive mean and
-/// variance ([`Forecaster::predict_moments`](crate::forecaster::Forecaster::predict_moments)): no
+/// Returns all metrics on windows for the normal distributions with the model's predictive mean and
+/// variance ([`Forecaster::predict_moments`](crate::forecaster::Forecaster::predict_moments)). No
 /// sample is drawn.
 ///
 /// # Errors
-/// Windows that do not fit the model; a model without such moments; a moment that is not finite.
+/// Fails for windows that do not fit the model, for a model without such moments, and for a moment
+/// that is not finite.
 pub fn evaluate_moments<T: Element>(
     evaluator: &ForecastEvaluator<'_, T>,
     windows: &[WindowIndex],
@@ -41,11 +42,11 @@ pub fn evaluate_moments<T: Element>(
     scores.summary()
 }
 
-/// [`forecast`] by moments: for every window and step the normal distribution with the model's
+/// [`forecast`] by moments: for every window and step, the normal distribution with the model's
 /// predictive mean and variance.
 ///
 /// # Errors
-/// Those of [`evaluate_moments`].
+/// The errors of [`evaluate_moments`].
 pub fn forecast_moments<T: Element>(
     evaluator: &ForecastEvaluator<'_, T>,
     windows: &[WindowIndex],
@@ -65,7 +66,7 @@ pub(crate) fn forecast_by<T: Element>(
     inference: Inference,
 ) -> Result<Vec<Prediction>, TrainError> {
     match inference {
-        // A closed form is both.
+        // With a closed form, both methods give the same distribution.
         _ if evaluator.network.has_closed_form() => forecast(evaluator, windows),
         Inference::Samples => forecast(evaluator, windows),
         Inference::Moments => forecast_moments(evaluator, windows),

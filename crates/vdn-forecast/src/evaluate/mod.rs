@@ -1,5 +1,5 @@
-//! A forecaster on windows: as the trainer's network, all metrics for a test, and the baselines
-//! beside it.
+//! Forecasters on windows: as networks of the trainer, with all test metrics, and together with the
+//! baselines.
 
 pub(crate) mod breakdown;
 pub(crate) mod compare;

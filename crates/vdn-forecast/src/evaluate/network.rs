@@ -1,4 +1,4 @@
-//! [`Forecaster`] as a [`Network`] that the trainer trains, with [`Interventions`] on its units.
+//! [`Forecaster`] as a [`Network`] for the trainer, with [`Interventions`] on its units.
 
 use crate::data::{Dataset, WindowIndex};
 use crate::evaluate::predicted_row::{PredictedRow, per_window};
@@ -47,7 +47,7 @@ impl<T: Element> Network<T> for Forecaster {
         Self::initialize(self, parameters, batch)
     }
 
-    /// In nats of loss per time step: `beta`, or `1/H` in a bound.
+    /// The weight in nats of loss per time step: `beta`, or `1/H` in a bound.
     fn kl_weight(&self, layer: usize) -> f64 {
         match self.config().objective {
             Objective::Vib => self.config().beta_of(layer),
@@ -55,7 +55,7 @@ impl<T: Element> Network<T> for Forecaster {
         }
     }
 
-    /// The loadings of a joint head learn faster than all else
+    /// The loadings of a joint head have a higher learning rate than other parameters
     /// ([`JointHead`](crate::modules::JointHead)).
     fn parameter_groups(&self) -> Vec<ParameterGroup> {
         match self.has_closed_form() && self.config().variant == Variant::Variational {
@@ -98,9 +98,10 @@ impl<T: Element> Interventions<T, Dataset> for Forecaster {
             let likelihood = prediction.window_log_likelihood(row, target);
             let own = PredictedRow::new(&prediction, row);
             let crps = own.score(target, window_crps)?;
-            // As the likelihood of the window: of the distribution without its limit.
+            // Like the likelihood of the window, this is the score of the distribution without its
+            // limit.
             let nll = own.without_floor().score(target, window_nll)?;
-            // Sums over the steps that are there, as the likelihood is.
+            // These are sums over the observed steps, like the likelihood.
             let seen = target.iter().filter(|y| !y.is_nan()).count() as f64;
             let score = -seen * nll.of(rule);
             let steps = -seen * nll.of(Score::Marginal);

@@ -1,4 +1,4 @@
-//! Predicted windows as the metrics want them, scored in parallel.
+//! Predicted windows in the form that the metrics take, scored in parallel.
 
 use crate::data::{Dataset, WindowIndex};
 use crate::forecaster::{Prediction, SharedNoise};
@@ -7,7 +7,7 @@ use vdn_train::TrainError;
 use vdn_train::data::Examples;
 use vdn_train::metrics::{MetricError, ScoreSettings, Scores, Summary, WindowPrediction};
 
-/// What `score(place, target [H])` makes of each window, in their order; they are scored in
+/// Returns `score(place, target [H])` for each window, in order. The windows are scored in
 /// parallel.
 pub(crate) fn per_window<V: Send>(
     data: &Dataset,
@@ -24,15 +24,15 @@ pub(crate) fn per_window<V: Send>(
     found.into_iter().flatten().map(|score| score.map_err(Into::into)).collect()
 }
 
-/// The numbers of one predicted window, laid out as the metrics want them.
+/// The numbers of one predicted window, in the layout that the metrics take.
 #[derive(Debug)]
 pub(crate) struct PredictedRow {
     pub(crate) means: Vec<f64>,
     pub(crate) sigma: Vec<f64>,
     pub(crate) weights: Option<Vec<f64>>,
-    /// What its steps share, of a batch of one.
+    /// The noise that its steps share, as a batch of one.
     shared: Option<SharedNoise>,
-    /// The lower limit of what is forecast.
+    /// The lower limit of the forecast quantity.
     floor: Option<f64>,
 }
 
@@ -52,12 +52,12 @@ impl PredictedRow {
         Self { means, sigma, weights, shared, floor }
     }
 
-    /// The distribution without its limit.
+    /// Returns the distribution without its limit.
     pub(crate) fn without_floor(self) -> Self {
         Self { floor: None, ..self }
     }
 
-    /// The first `samples` of its samples, or all of them where it has fewer.
+    /// Keeps the first `samples` samples, or all if there are fewer.
     pub(crate) fn first(mut self, samples: usize) -> Self {
         self.means.truncate(samples * self.sigma.len());
         if let Some(weights) = &mut self.weights {
@@ -68,7 +68,7 @@ impl PredictedRow {
         self
     }
 
-    /// The prediction of some steps.
+    /// Returns the prediction of some steps.
     fn at(&self, steps: &[usize]) -> Self {
         let horizon = self.sigma.len();
         let of = |values: &[f64]| -> Vec<f64> { steps.iter().map(|&h| values[h]).collect() };
@@ -87,15 +87,15 @@ impl PredictedRow {
         }
     }
 
-    /// The prediction of one step.
+    /// Returns the prediction of one step.
     pub(crate) fn step(&self, step: usize) -> Self {
         let means = self.means.iter().skip(step).step_by(self.sigma.len()).copied().collect();
         let (sigma, weights) = (vec![self.sigma[step]], self.weights.clone());
         Self { means, sigma, weights, shared: None, floor: self.floor }
     }
 
-    /// What `rule` makes of it against `target [H]`; of steps whose target is missing it hears
-    /// nothing.
+    /// Returns the result of `rule` for this prediction and `target [H]`. Steps with a missing
+    /// target are excluded.
     pub(crate) fn score<V>(
         &self,
         target: &[f64],
@@ -117,7 +117,7 @@ impl PredictedRow {
         rule(&window, target)
     }
 
-    /// A normal forecast, limited from below or not: one sample.
+    /// Returns a normal forecast, with or without a lower limit, as one sample.
     pub(crate) fn gaussian(means: Vec<f64>, sigma: Vec<f64>, floor: Option<f64>) -> Self {
         Self { means, sigma, weights: None, shared: None, floor }
     }
@@ -130,7 +130,8 @@ pub(crate) struct WindowAverages {
 }
 
 impl WindowAverages {
-    /// Averages over `windows` of `data`, with blocks as long as targets overlap.
+    /// Returns averages over `windows` of `data`. A block covers as many windows as have
+    /// overlapping targets.
     pub(crate) fn new(
         settings: ScoreSettings,
         data: &Dataset,
@@ -144,7 +145,8 @@ impl WindowAverages {
         Ok(Self { scores, last_series: None })
     }
 
-    /// Adds windows of this weight, each predicted by `predict(its place in the chunk)`.
+    /// Adds windows with this weight. `predict(place in the chunk)` returns the prediction of a
+    /// window.
     pub(crate) fn push(
         &mut self,
         data: &Dataset,

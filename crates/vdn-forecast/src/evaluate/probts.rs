@@ -1,5 +1,5 @@
-//! Test scores as the ProbTS benchmark takes them: windows of all series together, 100 sampled
-//! paths, the original scale.
+//! Test scores by the definitions of the ProbTS benchmark: windows of all series together, 100
+//! sampled paths, on the original scale.
 
 use crate::data::{Dataset, PROBTS_STRIDE, Protocol, WindowIndex};
 use crate::evaluate::predicted_row::per_window;
@@ -11,31 +11,31 @@ use vdn_train::TrainError;
 use vdn_train::metrics::{BlockSums, Paths, ProbTsWindow, overlap_block};
 use vdn_train::train::NoiseSeed;
 
-/// Paths of each window.
+/// The number of paths of each window.
 const PATHS: usize = 100;
-/// The pass of the paths, beside those of the scores of whole forecasts.
+/// The number of the pass that draws the paths. Scores of whole forecasts use other passes.
 const PASS: u64 = 9;
 
 /// The scores of the ProbTS benchmark, dimensionless: means over windows of all series together.
-/// They compare with its tables alone; what is called CRPS there is another quantity than the CRPS
-/// of this library ([`probts`](vdn_train::metrics::probts)).
+/// Compare them only with its tables: its "CRPS" differs from the CRPS of this library
+/// ([`probts`](vdn_train::metrics::probts)).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct ProbTsScores {
     /// The normalised quantile loss at nine levels, `Q = 10`.
     pub crps_q10: f64,
-    /// Its block standard error.
+    /// The block standard error of `crps_q10`.
     pub crps_q10_standard_error: Option<f64>,
     /// The normalised quantile loss at nineteen levels, `Q = 20`.
     pub crps_q20: f64,
     /// The normalised absolute error of the median.
     pub nmae: f64,
-    /// Test windows, each of all series.
+    /// The number of test windows, each of all series.
     pub windows: usize,
-    /// Sampled paths of each window.
+    /// The number of sampled paths of each window.
     pub paths: usize,
 }
 
-/// Refuses data that the benchmark has no scores for, before anything is trained.
+/// Rejects data for which the benchmark has no scores, before training.
 pub(crate) fn check_probts(data: &Dataset) -> Result<(), TrainError> {
     if !matches!(data.spec().protocol, Protocol::ProbTs(_)) {
         return Ok(());
@@ -69,12 +69,12 @@ pub(crate) fn check_probts(data: &Dataset) -> Result<(), TrainError> {
     Ok(())
 }
 
-/// A standardised value on the original scale of its series.
+/// Converts a standardised value to the original scale of its series.
 fn original(data: &Dataset, series: usize, z: f64) -> f64 {
     data.scaler().inverse(series, z) + data.offset(series) as f64
 }
 
-/// Scores the test windows; `None` under another protocol.
+/// Scores the test windows; `None` under other protocols.
 pub(crate) fn score_probts(
     data: &Dataset,
     noise: NoiseSeed,

@@ -1,40 +1,44 @@
-//! From one prediction per sample to one forecast.
+//! Aggregation of the samples' predictions into one forecast.
 
 use vdn_autograd::{Error, Tape, Var};
 use vdn_tensor::Element;
 use vdn_train::metrics::{MedianConvention, sample_median};
 
-/// How the samples' predictions become a point forecast.
+/// The aggregation of the samples' predictions into a point forecast.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Aggregation {
-    /// Their mean.
+    /// The mean of the samples' predictions.
     #[default]
     Mean,
     /// The median of the predictive mixture.
     Median,
-    /// The median of the samples' means, of an even number the lower of the middle ones: the reference's median.
+    /// The median of the samples' means. For an even number of samples it is the lower of the two
+    /// middle ones, as in the reference.
     LowerMedian,
-    /// The mean weighted by the softmax of the head's scores; the same weights make the mixture.
+    /// The mean weighted by the softmax of the head's scores. The mixture has the same weights.
     Score,
 }
 
-/// What the samples agree on.
+/// The samples aggregated into one forecast.
 #[derive(Clone, Copy, Debug)]
 pub struct Vote {
-    /// The point forecast, `[batch, horizon]`; differentiable but for the median.
+    /// The point forecast, `[batch, horizon]`. It is differentiable, except for the median.
     pub forecast: Var,
     /// The samples' weights, `[samples, batch]`.
     pub weights: Var,
-    /// The latent, weighted by the same weights, `[batch, channels]`.
+    /// The mean of the latent under the same weights, `[batch, channels]`.
     pub latent: Var,
 }
 
-/// Aggregates over samples: `y` `[samples, batch, horizon]`, `z` `[samples, batch, channels]`, `scores` `[samples,
-/// batch]` (used by [`Aggregation::Score`] alone). For the median the weights are uniform, and the latent is the mean.
+/// Aggregates over samples: `y` is `[samples, batch, horizon]`, `z` is
+/// `[samples, batch, channels]`, `scores` is `[samples, batch]`.
+///
+/// Only [`Aggregation::Score`] uses the values of `scores`. For the other modes the weights are
+/// uniform, and the latent is the plain mean.
 ///
 /// # Errors
-/// Shapes that do not fit each other; no samples.
+/// Fails for shapes that do not fit each other, and for zero samples.
 pub fn vote<T: Element>(
     tape: &mut Tape<T>,
     mode: Aggregation,
@@ -74,7 +78,7 @@ pub fn vote<T: Element>(
     Ok(Vote { forecast, weights, latent })
 }
 
-/// The median over the first axis, as a constant.
+/// The median over the first axis, as a constant on the tape.
 fn median<T: Element>(tape: &mut Tape<T>, even: MedianConvention, y: Var) -> Result<Var, Error> {
     let shape = *tape.shape(y);
     let samples = shape.dims()[0];

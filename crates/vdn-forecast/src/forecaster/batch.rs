@@ -1,33 +1,34 @@
-//! [`Batch`]: the windows that a forecaster is given, and what is known [`Beside`] them.
+//! [`Batch`]: the windows that a forecaster reads, and the data [`Beside`] them.
 
-/// Windows to forecast from, and what came after them.
+/// Input windows and their targets.
 #[derive(Clone, Copy, Debug)]
 pub struct Batch<'a, T> {
     /// The current windows, `[batch, input_len]`.
     pub current: &'a [T],
-    /// The windows a few steps earlier, `[batch, input_len]`.
+    /// The windows that start a few steps earlier, `[batch, input_len]`.
     pub previous: &'a [T],
-    /// What came next, `[batch, horizon]`; empty when forecasting.
+    /// The values after each window, `[batch, horizon]`; empty when forecasting.
     pub target: &'a [T],
-    /// The predecessors of the previous windows, `[batch, input_len]`, where an autoregressive term
-    /// or a persistence target asks for them.
+    /// The predecessors of the previous windows, `[batch, input_len]`. Needed only by an
+    /// autoregressive term or a persistence target.
     pub earlier: Option<&'a [T]>,
-    /// What is known of the windows beside their values.
+    /// Data of the windows other than their values.
     pub beside: Beside<'a, T>,
 }
 
-/// What is known of windows beside their values; nothing by default.
+/// Data of the windows other than their values: covariates, categories and limits. Empty by
+/// default.
 #[derive(Clone, Copy, Debug)]
 pub struct Beside<'a, T> {
-    /// The lower limits of the windows' series, `[batch]`, in the unit of the values; `None`: they
-    /// can have any value.
+    /// The lower limits of the windows' series, `[batch]`, in the unit of the values. `None`: the
+    /// values have no limit.
     pub floor: Option<&'a [f64]>,
-    /// The covariates of the windows, `[batch, numbers]`, where the model has such.
+    /// The covariates of the windows, `[batch, numbers]`; empty for a model without covariates.
     pub numbers: &'a [T],
-    /// Those of the previous windows, where an autoregressive term or a persistence target asks
-    /// for them.
+    /// The covariates of the previous windows. Needed only by an autoregressive term or a
+    /// persistence target.
     pub earlier_numbers: &'a [T],
-    /// Their categories, `[batch, static columns]`, whole numbers.
+    /// The categories of the windows, `[batch, static columns]`, as whole numbers.
     pub categories: &'a [T],
 }
 

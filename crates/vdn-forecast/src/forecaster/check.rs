@@ -1,5 +1,5 @@
-//! What a forecaster's configuration must not ask for: values outside their domains, sizes that no
-//! memory holds, and settings that contradict each other.
+//! Validation of a forecaster's configuration: values outside their domains, sizes too large for
+//! memory, and settings that contradict each other.
 
 use crate::forecaster::aggregate::Aggregation;
 use crate::forecaster::config::{Dependence, ForecasterConfig, Variant};
@@ -8,14 +8,14 @@ use vdn_model::core::ModelError;
 use vdn_model::objective::Objective;
 use vdn_model::units::{LayerConfig, LayerPrior, MAX_DEPTH, StackLayerConfig, UnitFamily};
 
-/// The largest size of one dimension.
+/// The upper limit of the size of one dimension.
 const MAX_SIZE: usize = 1 << 24;
 
 impl ForecasterConfig {
-    /// Checks every setting and every pair of settings that can contradict each other.
+    /// Checks every setting, and every pair of settings that can contradict each other.
     ///
     /// # Errors
-    /// The first that is wrong, by the name of its field.
+    /// Fails on the first invalid setting, and names its field.
     pub fn validate(&self) -> Result<(), ModelError> {
         self.check_numbers()?;
         self.check_layers()?;
@@ -83,7 +83,7 @@ impl ForecasterConfig {
         Ok(())
     }
 
-    /// Names the field of this struct where a layer names its own.
+    /// Replaces a layer's field name in an error by the field name of this struct.
     fn of_own_field(&self, error: ModelError) -> ModelError {
         match error {
             ModelError::Config { setting, value, reason } => {
@@ -99,8 +99,8 @@ impl ForecasterConfig {
         }
     }
 
-    /// Refuses sizes that no memory holds: each at most 2^24, and every weight matrix at most 2^30
-    /// numbers.
+    /// Rejects sizes too large for memory: each dimension is at most 2^24, and every weight matrix
+    /// has at most 2^30 numbers.
     fn check_sizes(&self) -> Result<(), ModelError> {
         let widest = (0..self.depth).map(|layer| self.width(layer)).max().unwrap_or(0);
         let sizes = [
@@ -121,8 +121,7 @@ impl ForecasterConfig {
                 return Err(ModelError::domain(setting, size, "at most 2^24"));
             }
         }
-        // Products of two numbers up to 2^24, and one more factor up to 2^24, do not overflow 128
-        // bits.
+        // A product of two numbers up to 2^24 and a third factor up to 2^24 fits into 128 bits.
         let wide = |x: usize| x as u128;
         let latent = wide(widest) * wide(self.latent_dims);
         let weights = [
@@ -149,7 +148,7 @@ impl ForecasterConfig {
         Ok(())
     }
 
-    /// Every pair of settings that contradict each other.
+    /// Checks every pair of settings that can contradict each other.
     fn check_contradictions(&self) -> Result<(), ModelError> {
         let layers = self.stack();
         let with_posteriors = || layers.iter().filter(|layer| layer.distributional() > 0);
@@ -192,7 +191,8 @@ impl ForecasterConfig {
         }
     }
 
-    /// Why the joint distribution of steps has no closed form; `None` where it has one.
+    /// Returns the reason why the joint distribution of steps has no closed form; `None` if it has
+    /// one.
     pub(super) fn without_closed_form(&self) -> Option<&'static str> {
         let layers = self.stack();
         let plain = layers.iter().all(|layer| {

@@ -1,5 +1,5 @@
-//! What a forecaster is built from: plain data with the project's defaults, and the reference's
-//! values by name.
+//! The configuration of a forecaster: plain data with the project's defaults, and constructors for
+//! the reference's values.
 
 use crate::forecaster::aggregate::Aggregation;
 use crate::modules::instance_norm::{Centre, InstanceNorm};
@@ -16,142 +16,155 @@ use vdn_tensor::kernels::Pool;
 use vdn_tensor::kernels::unit::ClampGradient;
 use vdn_train::config::ControlledLayer;
 
-/// Whose values the settings start from.
+/// The source of the default values.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Compatibility {
-    /// This project's.
+    /// This project's defaults.
     #[default]
     None,
-    /// Those of the reference implementation.
+    /// The defaults of the reference implementation.
     Reference,
 }
 
-/// Which model is built.
+/// The kind of model to build.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Variant {
-    /// Units send samples on.
+    /// Units pass on samples of their posteriors.
     #[default]
     Variational,
-    /// The deterministic twin: the same encoder, normalisation, skip, output noise and head, fed
-    /// with the means.
+    /// The deterministic twin: the same encoder, normalisation, skip, output noise and head, but
+    /// units pass on the means of their posteriors.
     Twin,
     /// The reference's weaker twin: a linear head on the pooled means.
     ReferenceTwin,
-    /// A deterministic twin that uses every parameter: each unit sends its mean times `2
-    /// sigmoid(log sigma)`.
+    /// A deterministic twin that uses every parameter: each unit passes on its mean times
+    /// `2 sigmoid(log sigma)`.
     GatedTwin,
 }
 
-/// What the joint distribution of a window's steps is, and how training scores it.
+/// The joint distribution of the steps of a window, and the score that trains it.
 ///
-/// Given the input, the steps of a forecast err together, and only noise that all steps share can
-/// say so: that of the units.
+/// Given the input, the errors of a forecast's steps are correlated. The model represents this
+/// correlation by the noise of the units, which all steps share.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Dependence {
-    /// `split` where that has a closed form, else `sampled`
+    /// `split` if the settings allow its closed form, else `sampled`
     /// ([`ForecasterConfig::resolved_dependence`]).
     #[default]
     Auto,
-    /// What comes of the units' samples through the gated head; training scores samples, as `score`
-    /// says.
+    /// The distribution of samples of the units passed through the gated head. Training scores
+    /// samples, with the score that `score` selects.
     Sampled,
-    /// The closed form of a [`JointHead`](crate::modules::JointHead), a mixture of two normal
-    /// distributions ([`SharedNoise`](crate::forecaster::SharedNoise)); training scores whole
-    /// windows by its density.
+    /// The closed form of a [`JointHead`](crate::modules::JointHead): a mixture of two normal
+    /// distributions ([`SharedNoise`](crate::forecaster::SharedNoise)). Training scores whole
+    /// windows by their joint density.
     Joint,
-    /// The same closed form; training scores single steps, and beside that the dependence between
-    /// steps: the density of the window less those of its steps, whose gradient reaches no mean and
-    /// no deviation of a step.
+    /// The same closed form, but training scores single steps and, separately, the dependence
+    /// between steps. The score of the dependence is the log-density of the window minus the
+    /// log-densities of its steps. Its gradient does not reach the means and deviations of the
+    /// steps.
     Split,
 }
 
-/// The configuration of a [`Forecaster`](crate::forecaster::Forecaster): in a file the table
-/// `[model]`.
+/// The configuration of a [`Forecaster`](crate::forecaster::Forecaster): the table `[model]` of a
+/// configuration file.
 ///
-/// A setting for each layer is one value for all, or a list with one for each from the first up.
+/// A setting per layer is either one value for all layers, or a list with one value per layer, from
+/// the first layer up.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ForecasterConfig {
-    /// Whose values the settings started from: `none` (this project's, the default) or `reference`.
-    /// Runs take the reference's twin and its rules of control by it; the forecaster itself does
-    /// not look at it.
+    /// The source of the default values: `none` (this project, the default) or `reference`. Runs
+    /// read it to choose the reference's twin and control rules; the forecaster itself ignores it.
     pub compatibility: Compatibility,
-    /// Rows of an input window, `L`, at least 1; 336. In a file the key is `data.input_len`.
+    /// The number of rows in an input window (input length), `L`, at least 1. Default: 336. In a
+    /// file the key is `data.input_len`.
     #[serde(skip)]
     pub input_len: usize,
-    /// Rows to forecast, `H`, at least 1; 96. In a file the key is `data.horizon`.
+    /// The number of rows to forecast, `H`, at least 1. Default: 96. In a file the key is
+    /// `data.horizon`.
     #[serde(skip)]
     pub horizon: usize,
-    /// Numbers that a window has beside its values (`Dataset::covariate_numbers`), 0; not a setting
-    /// of a file: the data say how many.
+    /// The number of covariates of a window (`Dataset::covariate_numbers`). Default: 0. It is not a
+    /// key of the file; it follows from the data.
     #[serde(skip)]
     pub covariates: usize,
-    /// Categories of static columns (`Covariates::categories`), 0; not a setting of a file.
+    /// The number of categories of all static columns (`Covariates::categories`). Default: 0. It is
+    /// not a key of the file.
     #[serde(skip)]
     pub categories: usize,
-    /// Which model is built: `variational`, the default, `twin`, `reference_twin` or `gated_twin`.
+    /// The kind of model: `variational` (the default), `twin`, `reference_twin` or `gated_twin`.
     pub variant: Variant,
-    /// Width of the encoder's context, at least 1; 256.
+    /// The width of the encoder's context, at least 1. Default: 256.
     pub hidden: usize,
-    /// Width of the moving average in rows, at least 1; 25. It is limited to the window and made
-    /// odd.
+    /// The width of the moving average in rows, at least 1. Default: 25. A width beyond the window
+    /// is reduced to it, and an even width is made odd.
     pub kernel: usize,
-    /// Units of each layer, `N`, at least 1; 64.
+    /// The number of units of each layer, `N`, at least 1. Default: 64.
     pub units: usize,
-    /// Latent dimensions of each unit, `K`, at least 1; 1.
+    /// The number of latent dimensions of each unit, `K`, at least 1. Default: 1.
     pub latent_dims: usize,
-    /// How `K` samples become one activity: `mean`, `sum` or `sum_sqrtk`; `none`, the default,
-    /// sends all on.
+    /// The pooling of a unit's `K` latent samples into one activity: `mean`, `sum` or `sum_sqrtk`.
+    /// `none`, the default, passes on all `K`.
     #[serde(serialize_with = "or_none")]
     pub pooling: Option<Pool>,
-    /// Where the posteriors' deviations come from: `per_unit_input`, the default, `per_unit` or
-    /// `scalar`.
+    /// The source of the posteriors' standard deviations: `per_unit_input` (the default),
+    /// `per_unit` or `scalar`.
     pub sigma: SigmaMode,
-    /// The deviation that all posteriors start with, in [1e-4, 10]; 0.7.
+    /// The initial standard deviation of all posteriors, in [1e-4, 10]. Default: 0.7.
     pub initial_sigma: f64,
-    /// Samples per posterior in training, `S`, at least 1; 4.
+    /// The number of samples per posterior in training, `S`, at least 1. Default: 4.
     pub samples: usize,
-    /// Samples per posterior in evaluation, at least 1; 32.
+    /// The number of samples per posterior in evaluation, at least 1. Default: 32.
     pub evaluate_samples: usize,
-    /// Whether each odd sample mirrors the noise of the one before it; false. For normal and
-    /// log-normal units.
+    /// Whether each odd sample uses the negated noise of the sample before it (antithetic
+    /// sampling). Only for normal and log-normal units. Default: false.
     pub antithetic: bool,
-    /// What becomes of the gradient of a deviation outside its hard limits: `inward`, the default,
-    /// passes it where it leads back inside, `zero` drops it.
+    /// The gradient of a deviation outside its hard limits: `inward` (the default) keeps the
+    /// gradient if it points back inside, `zero` drops it.
     pub clamp_gradient: ClampGradient,
-    /// Width of the head's hidden layer, at least 1; 256.
+    /// The width of the head's hidden layer, at least 1. Default: 256.
     pub head_hidden: usize,
-    /// Whether the head is gated; true.
+    /// Whether the head is gated. Default: true.
     pub gated: bool,
-    /// Share of the head's hidden activities dropped in training, in [0, 1); 0.05.
+    /// The dropout probability of the head's hidden activities in training, in [0, 1). Default:
+    /// 0.05.
     pub dropout: f64,
-    /// Whether the head's output layers start at zero; true.
+    /// Whether the head's output layers are initialised to zero. Default: true.
     pub zero_output: bool,
-    /// What is subtracted from a window before the encoder: its `mean`, the default, its `last`
-    /// value, or nothing, `off`.
+    /// The value that is subtracted from a window before the encoder: the `mean` of the window (the
+    /// default), its `last` value, or nothing (`off`).
     pub normalization: Centre,
-    /// Whether a window is divided by its deviation plus 0.1, too; false.
+    /// Whether a window is also divided by its standard deviation plus 0.1. Default: false.
     pub divide_by_deviation: bool,
-    /// Whether a linear map from the normalised window is added to every sample's prediction; true.
+    /// Whether a linear map of the normalised window is added to every sample's prediction.
+    /// Default: true.
     pub skip: bool,
-    /// Where the output deviation comes from: `from_context`, the default, or `constant`.
+    /// The source of the output noise's deviation: `from_context` (the default) or `constant`.
     pub output_noise: OutputNoiseMode,
-    /// How samples become a point forecast: `mean`, the default, `median`, `lower_median` or
-    /// `score`.
+    /// The aggregation of samples into a point forecast: `mean` (the default), `median`,
+    /// `lower_median` or `score`.
     pub aggregation: Aggregation,
-    /// The predictive score, in nats per time step: `marginal`, the default, `tempered` or `joint`.
+    /// The predictive score, in nats per time step: `marginal` (the default), `tempered` or
+    /// `joint`.
     pub score: Score,
-    /// What the joint distribution of steps is, and how it is trained: `auto`, the default,
-    /// `sampled`, `joint` or `split`. The last two have a closed form, for one layer of normal
-    /// units, all distributions, with one latent dimension and the standard prior, scored
-    /// marginally under the objective `vib`, with `aggregation = "mean"`. Their head is affine:
-    /// `head_hidden`, `gated`, `dropout` and `zero_output` say nothing then, and neither do
-    /// `samples`, `evaluate_samples` and `antithetic`. Where a run takes `sampled`, its defaults
-    /// are `units` 1024, `beta` 1e-4, in `[train]` a `batch` of 128 and `ema_decay` 0, and in
-    /// `[control.rate]` a `low` of 0.08.
+    /// The joint distribution of steps, and how it is trained: `auto` (the default), `sampled`,
+    /// `joint` or `split`.
+    ///
+    /// `joint` and `split` have a closed form. They require:
+    ///
+    /// - one layer of normal units, all distributional, with one latent dimension and the standard
+    ///   prior;
+    /// - the score `marginal`, the objective `vib` and `aggregation = "mean"`.
+    ///
+    /// Their head is affine: `head_hidden`, `gated`, `dropout` and `zero_output` have no effect,
+    /// and neither do `samples`, `evaluate_samples` and `antithetic`.
+    ///
+    /// A run with `sampled` has other defaults: `units` 1024, `beta` 1e-4, in `[train]` a `batch`
+    /// of 128 and `ema_decay` 0, and in `[control.rate]` a `low` of 0.08.
     pub dependence: Dependence,
     /// The correlation of each unit's weights in the shared noise of neighbouring steps, at the
     /// start of training, in [0, 1); 0.5. Beyond 0 training moves such weights together, so that
@@ -159,36 +172,42 @@ pub struct ForecasterConfig {
     pub loading_correlation: f64,
     /// What training minimises: `vib`, the default, `elbo` or `iwae`.
     pub objective: Objective,
-    /// The weight of every latent dimension's KL against the score in nats per time step, finite
-    /// and at least 0; 0.01, about the price of the bound, `1/H`, at a horizon of 100.
+    /// The weight of the KL divergence of every latent dimension, relative to the score in nats per
+    /// time step; finite and at least 0. Default: 0.01. That is about the weight in the ELBO,
+    /// `1/H`, at a horizon of 100.
     pub beta: f64,
-    /// The variance of every mean over the first batch that initialises a layer, finite and at
-    /// least 0; 0.25. 0: no data-dependent initialisation.
+    /// The variance of the posterior means over the first batch, which data-dependent
+    /// initialisation sets in every layer; finite and at least 0. Default: 0.25. The value 0
+    /// disables this initialisation.
     pub initial_energy: f64,
-    /// Layers of units, 1 to [`MAX_DEPTH`]; 1, in a file the number of `widths`.
+    /// The number of layers of units, 1 to [`MAX_DEPTH`]. Default: 1; in a file with `widths`,
+    /// their number.
     pub depth: usize,
-    /// The units of each layer, instead of `units` in every one; `None`.
+    /// The number of units of each layer, instead of `units` for all. Default: `None`.
     pub widths: Option<PerLayer<usize>>,
-    /// The share of each layer's units that are distributions, in [0, 1]; 1. The others send their
-    /// means.
+    /// The fraction of each layer's units that are distributional, in [0, 1]. The others pass on
+    /// their means. Default: 1.
     pub distributional_fraction: PerLayer<f64>,
-    /// Factors on `beta`, one for each layer, finite and at least 0; 1.
+    /// Factors on `beta`, one per layer, finite and at least 0. Default: 1.
     pub layer_beta: PerLayer<f64>,
-    /// Whether layers from the second up add the activities below to their own; false.
+    /// Whether layers from the second up add the activities of the layer below to their own.
+    /// Default: false.
     pub residual: bool,
-    /// Whether layers from the second up normalise the activities below; false.
+    /// Whether layers from the second up apply layer normalisation to the activities of the layer
+    /// below. Default: false.
     pub layer_norm: bool,
-    /// What layers from the second up apply to the activities below: `gelu`, the default, or
-    /// `identity`.
+    /// The activation that layers from the second up apply to the activities of the layer below:
+    /// `gelu` (the default) or `identity`.
     pub activation: Activation,
-    /// The family of each layer's units: `normal`, the default, `log_normal`, `laplace`,
-    /// `logistic`, `student_t`, or `{ student_t = { degrees_of_freedom = 5.0 } }`, above 2.
+    /// The distribution family of each layer's units: `normal` (the default), `log_normal`,
+    /// `laplace`, `logistic`, `student_t`, or `{ student_t = { degrees_of_freedom = 5.0 } }`, with
+    /// degrees of freedom above 2.
     pub family: PerLayer<UnitFamily>,
-    /// What each layer's posteriors are compared with: `standard`, the default, or `learned`.
+    /// The prior of each layer's units: `standard` (the default) or `learned`.
     pub prior: PerLayer<LayerPrior>,
 }
 
-/// Writes a setting that is left out as `"none"`, so that a file says every setting.
+/// Writes `None` as `"none"`, so that a file contains every setting.
 fn or_none<V: Serialize, S: Serializer>(value: &Option<V>, to: S) -> Result<S::Ok, S::Error> {
     match value {
         Some(value) => value.serialize(to),
@@ -229,8 +248,8 @@ impl Default for ForecasterConfig {
             loading_correlation: 0.5,
             objective: Objective::Vib,
             beta: 0.01,
-            // With sigma 0.7 a rate of 0.21 and a KL of 0.23 nats: inside the default interval
-            // [0.05, 0.30], with room to fall, which the first epochs use.
+            // With sigma 0.7 this gives a rate of 0.21 and a KL of 0.23 nats. Both are inside the
+            // default interval [0.05, 0.30], with room for the fall in the first epochs.
             initial_energy: 0.25,
             variant: Variant::Variational,
             depth: 1,
@@ -247,9 +266,9 @@ impl Default for ForecasterConfig {
 }
 
 impl ForecasterConfig {
-    /// The reference implementation's model: no normalisation, no skip, constant output noise, one
-    /// deviation per unit starting at 0.5, the tempered score, its head width, its initialisation,
-    /// its clamp.
+    /// Returns the reference implementation's model: no normalisation, no skip, constant output
+    /// noise, one deviation per unit that starts at 0.5, the tempered score, and the reference's
+    /// head width, initialisation and clamp gradient.
     ///
     /// ```
     /// use vdn_forecast::forecaster::ForecasterConfig;
@@ -282,14 +301,15 @@ impl ForecasterConfig {
         }
     }
 
-    /// The width of the reference's head: half the units, at most 512, and at least the horizon.
+    /// Returns the width of the reference's head: half the units, at most 512, and at least the
+    /// horizon.
     #[must_use]
     pub fn reference_head(horizon: usize, units: usize) -> usize {
         horizon.max((units / 2).min(512))
     }
 
-    /// The dependence that `auto` stands for: `split` where every setting allows the closed form,
-    /// else `sampled`; any other as it is.
+    /// Resolves `auto`: `split` if every setting allows the closed form, else `sampled`. Other
+    /// values are returned unchanged.
     ///
     /// ```
     /// use vdn_forecast::forecaster::{Dependence, ForecasterConfig};
@@ -307,28 +327,28 @@ impl ForecasterConfig {
         }
     }
 
-    /// How windows are normalised.
+    /// Returns the normalisation of windows.
     #[must_use]
     pub fn instance_norm(&self) -> InstanceNorm {
         let divide_by_deviation = self.divide_by_deviation;
         InstanceNorm { centre: self.normalization, divide_by_deviation }
     }
 
-    /// The units of layer number `layer`, from 0, distributional or not.
+    /// Returns the number of units of layer `layer` (from 0), distributional and deterministic.
     #[must_use]
     pub fn width(&self, layer: usize) -> usize {
         self.widths.map_or(self.units, |widths| widths.get(layer))
     }
 
-    /// The weight of the KL of every latent dimension of a layer, against the score in nats per
-    /// time step.
+    /// Returns the weight of the KL of every latent dimension of a layer, relative to the score in
+    /// nats per time step.
     #[must_use]
     pub fn beta_of(&self, layer: usize) -> f64 {
         self.beta * self.layer_beta.get(layer)
     }
 
-    /// The layers as controllers see them: `None` for a layer without distributional units, as all
-    /// layers of a twin.
+    /// Returns the layers as controllers see them. The entry is `None` for a layer without
+    /// distributional units, and for all layers of a twin.
     #[must_use]
     pub fn controlled_layers(&self) -> Vec<Option<ControlledLayer>> {
         let of = |(index, layer): (usize, &StackLayerConfig)| match self.variant {
@@ -340,14 +360,14 @@ impl ForecasterConfig {
         self.stack().iter().enumerate().map(of).collect()
     }
 
-    /// The distributional units of the first layer.
+    /// Returns the configuration of the first layer's distributional units.
     #[must_use]
     pub fn layer(&self) -> LayerConfig {
         let first = self.stack_layer(0);
         LayerConfig { units: first.distributional(), ..first.layer }
     }
 
-    /// The layers of units that this configuration asks for.
+    /// Returns the configurations of the layers of units.
     #[must_use]
     pub fn stack(&self) -> Vec<StackLayerConfig> {
         (0..self.depth.min(MAX_DEPTH)).map(|layer| self.stack_layer(layer)).collect()

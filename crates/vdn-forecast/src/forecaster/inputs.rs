@@ -1,5 +1,5 @@
-//! From a batch to what a forecaster sees: normalised windows, covariates, the context, and what
-//! both add to the forecast directly.
+//! The inputs of a forecaster's pass: normalised windows, covariates, the encoder's context, and
+//! the direct (linear) contributions to the forecast.
 
 use crate::forecaster::{Batch, Beside, Forecaster, ForecasterConfig};
 use vdn_autograd::{Error, Var};
@@ -25,7 +25,7 @@ impl Forecaster {
         Err(ModelError::Batch(reason))
     }
 
-    /// Records the covariates of the windows and their categories.
+    /// Records the covariates and the categories of the windows.
     pub(super) fn record_covariates<T: Element>(
         &self,
         graph: &mut Graph<'_, T>,
@@ -57,7 +57,7 @@ impl Forecaster {
         Ok([numbers, categories])
     }
 
-    /// Records the context of windows and their covariates, `[batch, hidden]`.
+    /// Records the encoder's context of windows and covariates, `[batch, hidden]`.
     pub(super) fn context<T: Element>(
         &self,
         graph: &mut Graph<'_, T>,
@@ -71,7 +71,8 @@ impl Forecaster {
         self.encoder.forward_beside(graph, current, previous, part)
     }
 
-    /// Records what windows and covariates add to the forecast, `[batch, horizon]`.
+    /// Records the direct contributions of windows (skip) and covariates to the forecast,
+    /// `[batch, horizon]`; `None` if the model has neither.
     pub(super) fn direct<T: Element>(
         &self,
         graph: &mut Graph<'_, T>,

@@ -1,22 +1,26 @@
-//! The closed form of a joint head: what training scores, and the prediction.
+//! The closed form of a joint head: the training score, and the prediction.
 //!
-//! A window has the mean `m`, and from `t` the total deviations and `C` the correlations of its
-//! steps the covariance `t C t` ([`JointHead`](crate::modules::JointHead) says what they are). With
-//! a small probability `a` its steps are independent, with the same means and deviations
-//! ([`APART`]).
+//! A window is normal with mean `m` and covariance `t C t`. Here `t` are the total deviations of
+//! its steps and `C` is their correlation matrix ([`JointHead`](crate::modules::JointHead) defines
+//! both). With a small probability `a` ([`APART`]) the steps are independent instead, with the same
+//! means and deviations.
 //!
 //! ```text
 //! score   - sum_h ln Normal(y_h; m_h, t_h^2) / H  -  ln [ (1 - a) c(r) + a ] / H
 //!         with r = (y - m) / t and c(r) = Normal(r; 0, C) / Normal(r; 0, 1)
 //! ```
 //!
-//! That is the negative log-density of the window, and `joint` is trained by it. In `split` means
-//! and total deviations are trained by the score of single steps, as those of a network without
-//! shared noise are: `r` takes no gradient in the second part, the log-density of a copula, which
-//! trains the correlations alone. There `r` is limited to +-3 besides, so that single values
-//! far outside do not rule them. (Without the limit, in single precision, the ratio of a window
-//! with a residual of 1e4 deviations is right to some nats only.) Of a target on the lower
-//! limit of its series (`targets.rs`) the mean of what lies below stands for the residual.
+//! This score is the negative log-density of the window per step. `joint` minimises it directly.
+//!
+//! `split` trains the two parts separately. The first part, the score of single steps, trains means
+//! and total deviations, as in a network without shared noise. The second part is the log-density
+//! of a copula. There `r` takes no gradient, so that this part trains only the correlations. In
+//! `split`, `r` is also clamped to +-3, so that outliers do not dominate the correlations. (Without
+//! the clamp, in single precision, the ratio of a window with a residual of 1e4 deviations is
+//! accurate only to a few nats.)
+//!
+//! For a target on the lower limit of its series (`targets.rs`), the residual is the mean of the
+//! distribution below the limit.
 
 use crate::forecaster::targets::{HALF_LN_TAU, Seen, Targets};
 use crate::forecaster::{Dependence, Forecaster, JointPass, Pass, Prediction, SharedNoise};
@@ -28,21 +32,23 @@ use vdn_tensor::Element;
 use vdn_tensor::families::gaussian::{LOGVAR_MAX, LOGVAR_MIN};
 use vdn_tensor::kernels::unit::ClampGradient;
 
-/// The largest residual, in deviations, that trains the dependence between steps.
+/// The limit on residuals, in deviations, in the score that trains the dependence between steps.
 const LIMIT: f64 = 3.0;
 
-/// The probability that the steps of a window are independent. It changes no step's distribution.
-/// A window that does not fit the correlations at all, as one with a value far outside, loses at
-/// most `-ln 0.01 = 4.6` nats by them, and any other at most 0.01 (decision 25).
+/// The probability that the steps of a window are independent. It changes the distribution of no
+/// single step. It bounds the loss from the correlations: a window that contradicts them, such as
+/// one with an outlier, loses at most `-ln 0.01 = 4.6` nats. Any other window loses at most 0.01
+/// nats (decision 25).
 pub(super) const APART: f64 = 0.01;
 
-/// Weights in units of each step's own deviation.
+/// Options for weights in units of each step's own deviation.
 const RELATIVE: LowRankNll = LowRankNll { relative: true, degrees_of_freedom: None };
 
 impl Forecaster {
-    /// The means of the posteriors that a joint head is given, `[batch, units]`. Under an
-    /// intervention they, and the deviations of `shares`, are those of the latents that take the
-    /// units' place; what is left for the noise of single steps stays as it is.
+    /// Returns the posterior means that a joint head reads, `[batch, units]`.
+    ///
+    /// Under an intervention, the means and the deviations of `shares` are those of the replacement
+    /// latents. The share of the noise of single steps does not change.
     pub(super) fn means<T: Element>(
         &self,
         graph: &mut Graph<'_, T>,
@@ -52,7 +58,7 @@ impl Forecaster {
         intervention: Intervention,
     ) -> Result<Var, Error> {
         let (Some(layer), Some(shares)) = (layers[0], shares) else {
-            // A twin has one sample, its means.
+            // A twin has one sample, which is its means.
             let dims = *graph.tape.shape(z);
             return graph.tape.reshape(z, [dims.rows(), dims.last()]);
         };
@@ -77,7 +83,7 @@ impl Forecaster {
         Ok(mean)
     }
 
-    /// What the steps of a window share; `None` without posteriors.
+    /// Returns the noise that the steps of a window share; `None` without posteriors.
     pub(super) fn shares<T: Element>(
         &self,
         graph: &mut Graph<'_, T>,
@@ -98,8 +104,8 @@ impl Forecaster {
         Ok(Some(head.shares(graph, scales)?))
     }
 
-    /// What training minimises of a closed form, in nats per time step; of targets `[batch,
-    /// horizon]`.
+    /// Records the training loss of a closed form, in nats per time step, for targets
+    /// `[batch, horizon]`.
     pub(super) fn joint_nll<T: Element>(
         &self,
         graph: &mut Graph<'_, T>,
@@ -145,7 +151,7 @@ impl Forecaster {
         self.dependence != Dependence::Sampled
     }
 
-    /// The prediction of a pass through a joint head that was given means.
+    /// Returns the prediction of a pass in which the joint head read the posterior means.
     pub(super) fn closed_prediction<T: Element>(
         &self,
         tape: &Tape<T>,
@@ -186,11 +192,11 @@ impl Forecaster {
     }
 }
 
-/// The deviation that a missing step gets: nothing is known of it.
+/// The deviation of a missing step. It is so large that the step carries no information.
 const UNKNOWN: f64 = 1e4;
 
-/// `ln [(1 - a) c(r) + a]` of the residuals `r` `[batch, horizon]` of the targets that are there,
-/// their sum over windows in nats per step, a scalar.
+/// The sum over windows of `ln [(1 - a) c(r) + a]` for the residuals `r` `[batch, horizon]` of the
+/// observed targets, divided by the number of their steps; a scalar.
 fn dependence<T: Element>(
     tape: &mut Tape<T>,
     residual: Var,
@@ -223,11 +229,11 @@ fn log_ratio<T: Element>(tape: &mut Tape<T>, residual: Var, shares: &Shares) -> 
     tape.sub(alone, windows)
 }
 
-/// The same of the targets that are there.
+/// `ln c(r)` of the observed targets of each window, `[batch]`.
 ///
-/// In units of `g/t` a window is normal with the covariance `A S^2 A' + 1`. A missing step gets the
-/// residual 0 and, in the place of 1, a deviation so large that it says nothing; what it adds is
-/// known and taken off.
+/// In units of `g/t` a window is normal with the covariance `A S^2 A' + 1`. A missing step has the
+/// residual 0 and, instead of 1, the deviation [`UNKNOWN`]. Its contribution is then a known
+/// constant, which is subtracted.
 fn log_ratio_of_seen<T: Element>(
     tape: &mut Tape<T>,
     residual: Var,
@@ -250,7 +256,7 @@ fn log_ratio_of_seen<T: Element>(
     let log_own = tape.mul(log_own, seen.mask)?;
     let log_own = tape.sum_axis(log_own, 1)?;
     let windows = tape.add(windows, log_own)?;
-    // The steps one by one, and what missing ones have added.
+    // The log-density of independent steps, and the contribution of missing steps.
     let squares = tape.square(known)?;
     let squares = tape.sum_axis(squares, 1)?;
     let alone = tape.scale(squares, T::from_f64(0.5))?;
@@ -262,8 +268,8 @@ fn log_ratio_of_seen<T: Element>(
 }
 
 impl SharedNoise {
-    /// The log-density of a window, in nats: its row in the batch, its residuals `[horizon]`, of
-    /// which those that are NaN are missing.
+    /// Returns the log-density of the window in row `row` of the batch, in nats, for residuals
+    /// `[horizon]`. A residual of NaN is missing.
     pub(super) fn log_density(&self, row: usize, residuals: &[f64]) -> f64 {
         let horizon = residuals.len();
         let (loadings, own) = self.row(row, horizon);
@@ -284,8 +290,8 @@ impl SharedNoise {
     }
 }
 
-/// The log-density of a window whose steps are independent with this probability, from that of
-/// dependent steps and that of independent ones.
+/// The log-density of a window whose steps are independent with probability `apart`, from its
+/// log-densities with dependent and with independent steps.
 pub(super) fn log_density_of_either(apart: f64, dependent: f64, independent: f64) -> f64 {
     if apart == 0.0 {
         return dependent;
@@ -294,18 +300,18 @@ pub(super) fn log_density_of_either(apart: f64, dependent: f64, independent: f64
     a.max(b) + (-(a - b).abs()).exp().ln_1p()
 }
 
-/// The total deviation of a step.
+/// The total deviation of a step: the root of the sum of squares of `own` and the loadings.
 pub(super) fn deviation(own: f64, loadings: &[f64]) -> f64 {
     (loadings.iter().map(|l| l * l).sum::<f64>() + own * own).sqrt()
 }
 
-/// The log-density of residuals that are independent, in nats.
+/// The log-density of independent residuals, in nats.
 pub(super) fn log_density_of_independent(deviations: &[f64], residuals: &[f64]) -> f64 {
     let each = deviations.iter().zip(residuals);
     each.map(|(sigma, e)| -0.5 * (e / sigma).powi(2) - sigma.ln() - HALF_LN_TAU).sum()
 }
 
-/// The log-density of the residuals of one window whose steps share `causes`, in nats.
+/// The log-density of the residuals of one window whose steps share the noise of `causes`, in nats.
 fn log_density_of_dependent(
     causes: usize,
     loadings: &[f64],

@@ -1,4 +1,4 @@
-//! The layers' own parts of the loss: what they need from the forecaster.
+//! The inputs to the layers' own terms of the loss.
 
 use crate::forecaster::{Batch, Beside, Forecaster};
 use vdn_autograd::{Error, Noise, Tape, Var};
@@ -10,16 +10,17 @@ use vdn_model::objective::{
 use vdn_model::units::{Activities, LayerOutputs, LayerPrior, MAX_DEPTH, StackPass};
 use vdn_tensor::Element;
 
-/// How [`Forecaster::loss_with`] departs from [`Forecaster::loss`].
+/// Options of [`Forecaster::loss_with`] that change [`Forecaster::loss`].
 #[derive(Clone, Copy, Debug)]
 pub struct LossOptions<'a> {
-    /// Each layer's own part of the loss, in the place of the configuration's `beta`.
+    /// Each layer's own term of the loss, which replaces the KL term of weight `beta`.
     pub locals: LocalObjectives<'a>,
-    /// What a unit's energy is, for the band penalty.
+    /// The definition of a unit's energy, for the band penalty.
     pub measures: UnitMeasures,
-    /// So many samples, with this noise in the place of the first layer's own.
+    /// The number of samples, and noise that replaces the first layer's own. `None` for the
+    /// defaults.
     pub noise: Option<(usize, Noise)>,
-    /// Whether the squared error is wanted too.
+    /// Whether the loss also records the squared error.
     pub want_mse: bool,
 }
 
@@ -35,7 +36,7 @@ impl Default for LossOptions<'_> {
 }
 
 impl LossOptions<'_> {
-    /// How the units draw.
+    /// The sampling of the units in the forward pass.
     pub(super) fn pass(&self) -> StackPass {
         let first = |(samples, noise)| StackPass::of_first(samples, noise);
         self.noise.map_or_else(StackPass::default, first)
@@ -43,10 +44,12 @@ impl LossOptions<'_> {
 }
 
 impl Forecaster {
-    /// What layers ask for of their units' means for the batch's windows and for those before them:
-    /// the autoregressive penalty, and the persistence (of the first layer). Above the first layer
-    /// means depend on samples below: those are drawn with the same noise for both, so that the
-    /// penalty is on what the windows change, and it is a mean over samples too.
+    /// Records the terms that compare the units' means for the batch's windows with those for the
+    /// preceding windows: the autoregressive penalty, and the persistence (of the first layer).
+    ///
+    /// Above the first layer, means depend on samples of the layers below. Both passes draw these
+    /// samples with the same noise, so that the penalty measures only the change of the window. The
+    /// penalty is then also a mean over samples.
     pub(super) fn between_windows<T: Element>(
         &self,
         graph: &mut Graph<'_, T>,
@@ -60,7 +63,7 @@ impl Forecaster {
         let persists = |index: usize| local(index).is_some_and(|local| local.persistence.is_some());
         for kind in [EarlierWindow::Predecessor, EarlierWindow::Itself] {
             let penalised = |index: usize| term(index).is_some_and(|ar| ar.earlier == kind);
-            // Of two windows that are encoded alike.
+            // Persistence is measured only between two windows that are encoded alike.
             let measured = |index: usize| kind == EarlierWindow::Predecessor && persists(index);
             let wants = |index: &usize| penalised(*index) || measured(*index);
             let Some(last) = (0..MAX_DEPTH).rev().find(wants) else { continue };
@@ -83,7 +86,8 @@ impl Forecaster {
         Ok(between)
     }
 
-    /// The means of the layers up to number `last` for the windows before the batch's.
+    /// Returns the means of the layers up to number `last` for the windows that precede the
+    /// batch's.
     fn earlier_means<T: Element>(
         &self,
         graph: &mut Graph<'_, T>,
@@ -115,7 +119,7 @@ impl Forecaster {
     }
 }
 
-/// Adds the terms of local objectives that are no KL to a bound that has its KL already.
+/// Adds the terms of local objectives other than the KL to a bound that already contains its KL.
 pub(super) fn with_constraints<T: Element>(
     tape: &mut Tape<T>,
     bound: Var,

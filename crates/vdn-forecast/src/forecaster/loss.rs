@@ -1,6 +1,6 @@
-//! What training minimises.
+//! Training objectives of a forecaster.
 //!
-//! All objectives are in nats per time step of the horizon, so that they can be compared:
+//! All objectives are in nats per time step of the horizon, so that they are comparable:
 //!
 //! ```text
 //! vib    score(y | z_1..z_S) + sum_i beta KL_i
@@ -8,7 +8,7 @@
 //! iwae   - mean_b ln mean_s [ p(y | z_s) p(z_s) / q(z_s | x) ] / H
 //! ```
 //!
-//! Under a joint head the score of `vib` is that of a closed form instead (`joint.rs`).
+//! With a joint head, `vib` uses the score of the closed form (`joint.rs`).
 
 use crate::forecaster::local::{LossOptions, with_constraints};
 use crate::forecaster::targets::Targets;
@@ -25,7 +25,7 @@ impl Forecaster {
     /// Records the loss of a batch.
     ///
     /// # Errors
-    /// A batch that does not fit the model, or without targets.
+    /// Fails for a batch that does not fit the model or has no targets.
     pub fn loss<T: Element>(
         &self,
         graph: &mut Graph<'_, T>,
@@ -34,14 +34,15 @@ impl Forecaster {
         self.loss_with(graph, batch, &LossOptions::default())
     }
 
-    /// Records the loss of a batch with local objectives for the layers of units, or with given noise.
+    /// Records the loss of a batch with local objectives for the layers of units, or with given
+    /// noise.
     ///
-    /// For layers with a local objective `vib` has it in the place of `beta` times the KL; `elbo` and `iwae` keep their KL
-    /// and get the other terms beside it.
+    /// With `vib`, a layer's local objective replaces `beta` times its KL. `elbo` and `iwae` keep
+    /// their KL, and add the other terms of the local objective.
     ///
     /// # Errors
-    /// A batch that does not fit the model, or without targets; an autoregressive term without earlier windows; a local
-    /// objective of another layer.
+    /// Fails for a batch that does not fit the model or has no targets, for an autoregressive term
+    /// without earlier windows, and for a local objective that belongs to another layer.
     pub fn loss_with<T: Element>(
         &self,
         graph: &mut Graph<'_, T>,
@@ -122,7 +123,8 @@ impl Forecaster {
         })
     }
 
-    /// The importance-weighted bound: the ratios `p(z)/q(z|x)` of a path through all layers multiply.
+    /// The importance-weighted bound. The ratios `p(z)/q(z|x)` of all layers on a sampled path are
+    /// multiplied.
     fn iwae<T: Element>(
         &self,
         graph: &mut Graph<'_, T>,
@@ -154,7 +156,7 @@ impl Forecaster {
         Ok(tape.scale(bound, -T::ONE / horizon)?)
     }
 
-    /// The negative score of a batch, in nats per time step: by samples, or of the closed form.
+    /// The negative score of a batch, in nats per time step, from samples or from the closed form.
     fn nll<T: Element>(
         &self,
         graph: &mut Graph<'_, T>,
@@ -172,8 +174,8 @@ impl Forecaster {
         Ok(graph.tape.mixture_nll_with(pass.y, pass.sigma, y, options)?)
     }
 
-    /// The name of the score that [`Terms::score`] is by samples; under a joint head that is the
-    /// density of whole windows, in nats per step.
+    /// Returns the kind of score in [`Terms::score`] for a sampled forecast. With a joint head that
+    /// score is the log-density of whole windows, in nats per step.
     #[must_use]
     pub fn score(&self) -> Score {
         self.config.score
@@ -193,7 +195,7 @@ fn window_log_densities<T: Element>(tape: &mut Tape<T>, pass: &Pass, y: Var) -> 
     tape.scale(terms, T::from_f64(-0.5))
 }
 
-/// The mean squared error of the samples' (weighted) mean, a scalar.
+/// The mean squared error of the (weighted) mean over samples, a scalar.
 fn squared_error<T: Element>(
     tape: &mut Tape<T>,
     samples: Var,
@@ -229,7 +231,7 @@ impl Forecaster {
     /// Records the predictive score and the squared error of a batch.
     ///
     /// # Errors
-    /// A batch that does not fit the model, or without targets.
+    /// Fails for a batch that does not fit the model or has no targets.
     pub fn score_batch<T: Element>(
         &self,
         graph: &mut Graph<'_, T>,

@@ -1,5 +1,14 @@
-//! [`Forecaster`]: two windows of a series in, a predictive distribution of the next steps out, through a layer of
-//! variational units; and its deterministic twin.
+//! [`Forecaster`] maps two windows of a series to a predictive distribution of the next steps,
+//! through layers of variational units. Its deterministic twin is built here, too.
+//!
+//! A forward pass has these steps:
+//!
+//! 1. The statistics of the current window normalise both windows (`inputs.rs`).
+//! 2. The encoder maps both windows and the covariates to a context.
+//! 3. The layers of units draw samples from posteriors that depend on the context.
+//! 4. The head maps the units' activities to a forecast; the context also gives the output noise.
+//! 5. Linear maps of the current window (skip) and of the covariates are added.
+//! 6. The forecast is mapped back to the scale of the window.
 
 mod aggregate;
 mod batch;
@@ -45,7 +54,7 @@ enum Head {
     Linear(Linear),
 }
 
-/// The model; its weights are in [`Parameters`].
+/// The forecasting model. Its weights are in [`Parameters`].
 #[derive(Clone, Debug)]
 pub struct Forecaster {
     config: ForecasterConfig,
@@ -55,52 +64,54 @@ pub struct Forecaster {
     skip: Option<Linear>,
     covariates: Option<CovariateMaps>,
     output_noise: OutputNoise,
-    /// What the configuration's comes to.
+    /// The resolved `dependence` of the configuration: never `Auto`.
     dependence: Dependence,
 }
 
 /// One recorded forward pass.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pass {
-    /// Predictions of each sample, `[samples, batch, horizon]`.
+    /// The predictions of each sample, `[samples, batch, horizon]`.
     pub(crate) y: Var,
-    /// Output deviations, broadcastable to the predictions.
+    /// The output deviations, broadcastable to the predictions.
     pub(crate) sigma: Var,
-    /// The head's scores, `[samples, batch]`, where samples are weighted by them.
+    /// The head's scores, `[samples, batch]`, if samples are weighted by them.
     pub(crate) scores: Option<Var>,
-    /// The outputs of the layers of units; none for a deterministic twin.
+    /// The outputs of the layers of units; `None` for a deterministic twin.
     pub(crate) layers: LayerOutputs,
-    /// The activities of the layers of units; none for a deterministic twin.
+    /// The activities of the layers of units; `None` for a deterministic twin.
     pub(crate) activities: Activities,
-    /// What the head sees, `[samples, batch, channels]`.
+    /// The head's input, `[samples, batch, channels]`.
     pub(crate) z: Var,
-    /// What the head's outputs are multiplied by, `[batch, 1]`.
+    /// The factor on the head's outputs, `[batch, 1]`.
     pub(crate) scale: Var,
-    /// Of a joint head.
+    /// The additional outputs of a joint head.
     pub(crate) joint: Option<JointPass>,
 }
 
-/// What a pass through a joint head gives beside [`Pass`], whose `sigma` is then each step's own
-/// part of the deviation.
+/// The outputs of a joint head in addition to [`Pass`]. The `sigma` of that `Pass` is then each
+/// step's own part of the deviation.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct JointPass {
     /// The total deviations, `[horizon]`, `[batch, 1]` or `[batch, horizon]`.
     pub(crate) total: Var,
-    /// What steps share; none without posteriors.
+    /// The noise that steps share; `None` without posteriors.
     pub(crate) shares: Option<Shares>,
 }
 
-/// What the head of a pass is given.
+/// The input of a pass's head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Through {
     /// All samples of the units.
     Samples,
-    /// Their means alone: enough for the joint head, whose forecasts have a closed form.
+    /// Only the posterior means. They suffice for the joint head, whose forecasts have a closed
+    /// form.
     Means,
 }
 
 impl Forecaster {
-    /// Builds the model and its initial parameters, a pure function of the configuration and the seed.
+    /// Builds the model and its initial parameters. Both depend only on the configuration and the
+    /// seed.
     ///
     /// ```
     /// use vdn_forecast::forecaster::{Forecaster, ForecasterConfig};
@@ -112,7 +123,7 @@ impl Forecaster {
     /// ```
     ///
     /// # Errors
-    /// A setting outside its domain, or two that contradict each other.
+    /// Fails for a setting outside its domain, or for settings that contradict each other.
     pub fn new<T: Element>(
         config: ForecasterConfig,
         seed: u64,
@@ -150,7 +161,7 @@ impl Forecaster {
                 Head::Gated(GatedHead::new(&mut builder.scope("head"), head)?)
             }
         };
-        // Training starts at the window's mean, whatever the window is centred at.
+        // The initial skip forecasts the window's mean under every kind of centring.
         let skip_weight = match config.normalization {
             Centre::Mean => Init::Constant(0.0),
             Centre::Last | Centre::Off => Init::Constant(1.0 / config.input_len as f64),
@@ -175,22 +186,23 @@ impl Forecaster {
         Ok((this, parameters))
     }
 
-    /// What it was built from.
+    /// Returns the configuration of the model.
     #[must_use]
     pub fn config(&self) -> &ForecasterConfig {
         &self.config
     }
 
-    /// The first layer of distributional units: the only one, in a model of depth 1.
+    /// Returns the first layer of distributional units. In a model of depth 1 it is the only layer.
     ///
     /// # Panics
-    /// The model has no distributional unit; [`Forecaster::stack`] tells.
+    /// Panics if the model has no distributional unit; use [`Forecaster::stack`] to check.
     #[must_use]
     pub fn layer(&self) -> &VariationalLayer {
         self.stack.variational().next().expect("a model with distributional units")
     }
 
-    /// The layers, from 0, whose posteriors a pass forms: those with distributional units; none in a deterministic twin.
+    /// Returns the layers, numbered from 0, that have posteriors, that is, distributional units.
+    /// Empty for a deterministic twin.
     ///
     /// ```
     /// use vdn_forecast::forecaster::{Forecaster, ForecasterConfig};
@@ -208,13 +220,14 @@ impl Forecaster {
         own.filter(|_| self.config.variant == Variant::Variational).collect()
     }
 
-    /// The layers of units.
+    /// Returns the layers of units.
     #[must_use]
     pub fn stack(&self) -> &Stack {
         &self.stack
     }
 
-    /// The number of parameters that take part: a twin that sends means does not use the deviations of the posteriors.
+    /// Returns the number of parameters that affect the output. For example, a twin that passes on
+    /// means does not use the deviations of the posteriors.
     #[must_use]
     pub fn used_parameters<T: Element>(&self, parameters: &Parameters<T>) -> usize {
         let means = matches!(self.config.variant, Variant::Twin | Variant::ReferenceTwin);
@@ -226,14 +239,15 @@ impl Forecaster {
         parameters.iter().filter(|p| !unused(p.name())).map(|p| p.tensor().shape().numel()).sum()
     }
 
-    /// Where a number that is not finite came from in this pass; `what` is the subject of the
-    /// sentence.
+    /// Returns a report on the origin of a non-finite number in this pass. `what` is the subject of
+    /// its sentence.
     fn non_finite_report<T: Element>(&self, graph: &Graph<'_, T>, what: &str) -> String {
         let layers = self.stack.layers();
         non_finite_report(layers, graph.tape, graph.parameters(), graph.bindings(), what)
     }
 
-    /// Records one forward pass; `pass` says how the units draw, `intervention` what becomes of their latents.
+    /// Records one forward pass. `pass` sets the sampling of the units, `intervention` the
+    /// replacement of their latents.
     pub(crate) fn forward<T: Element>(
         &self,
         graph: &mut Graph<'_, T>,
@@ -244,7 +258,7 @@ impl Forecaster {
         self.forward_through(graph, batch, intervention, pass, Through::Samples)
     }
 
-    /// [`Forecaster::forward`] for a score: a joint head is given the units' means alone.
+    /// [`Forecaster::forward`] for a score: a joint head reads only the posterior means.
     pub(crate) fn forward_scored<T: Element>(
         &self,
         graph: &mut Graph<'_, T>,
@@ -332,11 +346,11 @@ impl Forecaster {
         Ok(Pass { y, sigma, scores, layers, activities, z, scale, joint })
     }
 
-    /// Data-dependent initialisation on a first batch: every unit starts inside its rate interval. Without effect when
-    /// the configuration's `initial_energy` is 0.
+    /// Initialises the layers of units from a first batch, so that every unit starts inside its
+    /// rate interval. Does nothing if the configuration's `initial_energy` is 0.
     ///
     /// # Errors
-    /// A batch that does not fit the model.
+    /// Fails for a batch that does not fit the model.
     pub fn initialize<T: Element>(
         &self,
         parameters: &mut Parameters<T>,

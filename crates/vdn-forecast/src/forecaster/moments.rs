@@ -1,4 +1,4 @@
-//! [`Forecaster::predict_moments`]: the mean and the variance of a forecast, without a sample.
+//! [`Forecaster::predict_moments`]: the mean and the variance of a forecast, without sampling.
 
 use crate::forecaster::aggregate::Aggregation;
 use crate::forecaster::{Batch, Forecaster, Head, Prediction, Variant};
@@ -10,30 +10,32 @@ use vdn_model::units::{Intervention, StackPass};
 use vdn_tensor::Element;
 use vdn_tensor::noise::NoiseKey;
 
-/// Windows that are carried together where their covariances are diagonal: bounds memory. In a stack they are matrices of all
-/// channels, and windows go one by one.
+/// The number of windows that are processed together in a model of one layer, where covariances are
+/// diagonal. It bounds memory. In a deeper stack the covariances are full matrices over all
+/// channels, and windows are processed one by one.
 const TOGETHER: usize = 16;
 
-/// Mean and variance of the predictive distribution of every window and step, `[batch, horizon]` each, in the units of the
-/// series given.
+/// The mean and the variance of the predictive distribution of every window and step,
+/// `[batch, horizon]` each, in the units of the input series.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PredictiveMoments {
-    /// Windows and steps.
+    /// The number of windows and of steps.
     pub shape: [usize; 2],
-    /// The means.
+    /// The means, `[batch, horizon]`.
     pub mean: Vec<f64>,
-    /// The variances: those that the units' samples make, and that of the output noise.
+    /// The variances: the sum of the variance from the units' samples and the variance of the
+    /// output noise.
     pub variance: Vec<f64>,
-    /// The part of the variances that the units' samples make.
+    /// The part of the variances that comes from the units' samples.
     pub of_units: Vec<f64>,
-    /// The lower limits of the windows' series, `[batch]`, which the moments do not know of;
-    /// `None`: they can have any value.
+    /// The lower limits of the windows' series, `[batch]`. The moments ignore them. `None`: the
+    /// values have no limit.
     pub floor: Option<Vec<f64>>,
 }
 
 impl PredictiveMoments {
-    /// The normal distributions with these moments, limited where the series are, as a prediction
-    /// of one sample.
+    /// Returns the normal distributions with these moments, as a prediction of one sample. The
+    /// lower limits of the series apply to it.
     #[must_use]
     pub fn normal(self) -> Prediction {
         let [batch, horizon] = self.shape;
@@ -49,30 +51,31 @@ impl PredictiveMoments {
     }
 }
 
-/// What a forecast is made of beside the units, as numbers.
+/// The parts of a forecast other than the units, as numbers.
 struct Around {
-    /// The context of every window, `[batch, hidden]`.
+    /// The encoder's context of every window, `[batch, hidden]`.
     h: Vec<f64>,
-    /// What the skip adds, `[batch, horizon]`.
+    /// The direct contributions of skip and covariates, `[batch, horizon]`.
     direct: Option<Vec<f64>>,
     /// The output deviations, `[batch, horizon]`, in normalised units.
     sigma: Vec<f64>,
-    /// Centres and scales of the windows, `[batch]` each.
+    /// The centres of the windows, `[batch]`; `scale` has their scales, `[batch]`.
     centre: Vec<f64>,
     scale: Vec<f64>,
 }
 
 impl Forecaster {
-    /// Mean and variance of the forecasts of a batch in closed form: no sample is drawn, so there
-    /// is no sampling error. What is exact and what is approximate is in [the module on
-    /// moments](vdn_model::units::moments): exact is a model of one layer whose head has its direct
-    /// path alone.
+    /// Returns the mean and variance of the forecasts of a batch in closed form. No sample is
+    /// drawn, so there is no sampling error.
     ///
-    /// Of a model of one layer with `N` channels a window costs `2 H head_hidden N` multiplications (`head_hidden N` for each of
-    /// its `H` steps and their gates), as much as about `2 H` samples; every layer above the first costs one to four products of
-    /// `N^3`.
+    /// The result is exact for a model of one layer whose head has only its direct path. Other
+    /// models use the approximations of [the module on moments](vdn_model::units::moments).
     ///
-    /// A deterministic twin has the variance of its output noise alone.
+    /// In a model of one layer with `N` channels, a window costs `2 H head_hidden N`
+    /// multiplications (`head_hidden N` for each of its `H` steps and their gates). This is about
+    /// the cost of `2 H` samples. Every layer above the first costs one to four products of `N^3`.
+    ///
+    /// For a deterministic twin, the variance is only that of its output noise.
     ///
     /// ```
     /// use vdn_forecast::forecaster::{Batch, Forecaster, ForecasterConfig};
@@ -88,8 +91,9 @@ impl Forecaster {
     /// ```
     ///
     /// # Errors
-    /// A batch that does not fit the model; aggregation by scores, whose weights depend on samples; pooled dimensions; log-normal
-    /// units; a moment that is not finite.
+    /// Fails for a batch that does not fit the model, for aggregation by scores (its weights depend
+    /// on samples), for pooled dimensions, for log-normal units, and for a moment that is not
+    /// finite.
     pub fn predict_moments<T: Element>(
         &self,
         parameters: &Parameters<T>,
@@ -122,7 +126,7 @@ impl Forecaster {
         })
     }
 
-    /// Everything but units and head.
+    /// Returns the parts of the forecast other than units and head.
     fn around<T: Element>(
         &self,
         graph: &mut Graph<'_, T>,
@@ -181,7 +185,7 @@ impl Forecaster {
         Ok(found)
     }
 
-    /// Of a twin, or of a joint head.
+    /// The moments of a twin or a joint head.
     fn of_closed_form<T: Element>(
         &self,
         graph: &mut Graph<'_, T>,

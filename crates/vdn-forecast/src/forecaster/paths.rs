@@ -1,26 +1,31 @@
-//! Whole futures of a prediction: sampled paths, and the distribution of weighted sums of steps.
+//! Whole futures of a prediction: sampled paths, and the distributions of weighted sums of steps.
 
 use crate::forecaster::prediction::Prediction;
 use vdn_tensor::noise::NoiseKey;
 use vdn_tensor::{parallel, with_scratch};
 use vdn_train::metrics::{Aggregate, MetricError, WindowPrediction};
 
-/// Mixed into a key for the choice of the sample that a path follows.
+/// Mixed into a key for the choice of the sample of each path.
 const CHOICE: u64 = u64::MAX;
 /// Mixed into a key for the noise that the steps of a path share.
 const SHARED: u64 = u64::MAX - 1;
-/// Mixed into a key for the choice whether the steps of a path are independent.
+/// Mixed into a key for the choice of paths whose steps are independent.
 const INDEPENDENT: u64 = u64::MAX - 2;
 
 impl Prediction {
-    /// `n` equally likely futures of each window, `[n, batch, horizon]`.
+    /// Returns `n` equally likely futures of each window, `[n, batch, horizon]`.
     ///
-    /// A path is one sample of the units, which all steps share, plus output noise of its own at
-    /// each step. Where the distribution has a closed form ([`Prediction::shared`]), all paths are
-    /// independent draws from it. Else path `i` follows sample `i mod samples`, so up to as many
-    /// paths as samples are independent draws from the model; beyond that, samples repeat with new
-    /// noise. Where samples have weights, each path draws its sample by them. Noise is addressed by
-    /// `key`, the window's row, the path and the step: more paths begin with the same paths.
+    /// A path is one sample of the units, which all steps share, plus independent output noise at
+    /// each step.
+    ///
+    /// - If the distribution has a closed form ([`Prediction::shared`]), all paths are independent
+    ///   draws from it.
+    /// - Otherwise path `i` uses sample `i mod samples`. Up to `samples` paths are independent
+    ///   draws from the model; further paths repeat samples with new output noise.
+    /// - If samples have weights, each path draws its sample with these probabilities.
+    ///
+    /// The noise depends only on `key`, the window's row, the path and the step: a larger `n`
+    /// begins with the same paths.
     ///
     /// ```
     /// use vdn_forecast::forecaster::{Aggregation, Prediction};
@@ -44,7 +49,7 @@ impl Prediction {
     /// ```
     ///
     /// # Errors
-    /// No paths are asked for, 2^32 or more, or more than fit into memory's addresses.
+    /// Fails for `n` of 0 or from 2^32, and if the paths do not fit into the address space.
     pub fn paths(&self, n: usize, key: NoiseKey) -> Result<Vec<f64>, MetricError> {
         let [_, batch, horizon] = self.shape;
         let all = n.checked_mul(batch).and_then(|rows| rows.checked_mul(horizon));
@@ -61,7 +66,7 @@ impl Prediction {
         Ok(paths)
     }
 
-    /// The paths of one window, `[n, horizon]`.
+    /// Returns the paths of one window, `[n, horizon]`.
     pub(crate) fn row_paths(&self, row: usize, n: usize, key: NoiseKey) -> Vec<f64> {
         let [samples, batch, horizon] = self.shape;
         let key = key.fold_in(row as u64);
@@ -95,7 +100,8 @@ impl Prediction {
         paths
     }
 
-    /// Which of `n` paths have independent steps, where steps share noise.
+    /// Returns, for each of `n` paths, whether its steps are independent. `None` if steps share no
+    /// noise.
     fn apart(&self, n: usize, key: NoiseKey) -> Option<Vec<bool>> {
         let shared = self.shared.as_ref()?;
         let mut places = vec![0.0; n];
@@ -103,7 +109,7 @@ impl Prediction {
         Some(places.into_iter().map(|u: f64| u < shared.apart).collect())
     }
 
-    /// The sample that each of `n` paths follows, where samples have weights.
+    /// Returns the sample of each of `n` paths. `None` if samples have no weights.
     fn followed(&self, row: usize, n: usize, key: NoiseKey) -> Option<Vec<usize>> {
         let [samples, batch, _] = self.shape;
         let weights = self.weights.as_ref()?;
@@ -120,9 +126,9 @@ impl Prediction {
         Some(places.into_iter().map(of).collect())
     }
 
-    /// The distribution of the sum over the steps of `weights[h] * y[h]`, `weights [horizon]`, in
-    /// closed form, for each window. The mean over the horizon has weights `1 / H`, the sum weights
-    /// 1.
+    /// Returns the distribution of the sum over the steps of `weights[h] * y[h]`, in closed form,
+    /// for each window. `weights` is `[horizon]`. Weights of `1 / H` give the mean over the
+    /// horizon, weights of 1 the sum.
     ///
     /// ```
     /// use vdn_forecast::forecaster::{Aggregation, Prediction};
@@ -143,8 +149,8 @@ impl Prediction {
     /// ```
     ///
     /// # Errors
-    /// The weights are not `[horizon]`, not finite or all 0; a result that is not finite; steps
-    /// with a lower limit, whose sums have no closed form.
+    /// Fails if the weights are not `[horizon]`, not finite or all 0, if a result is not finite,
+    /// and for steps with a lower limit, whose sums have no closed form.
     pub fn aggregate(&self, weights: &[f64]) -> Result<Vec<Aggregate>, MetricError> {
         let [samples, batch, horizon] = self.shape;
         let of_row = |row: usize| {
@@ -166,7 +172,7 @@ impl Prediction {
         (0..batch).map(of_row).collect()
     }
 
-    /// The means `[samples, horizon]` and the deviations `[horizon]` of one window.
+    /// Returns the means `[samples, horizon]` and the deviations `[horizon]` of one window.
     pub(crate) fn row(&self, row: usize) -> (Vec<f64>, &[f64]) {
         let [samples, batch, horizon] = self.shape;
         let of = |s: usize| &self.means[(s * batch + row) * horizon..][..horizon];
@@ -180,7 +186,7 @@ mod tests {
     use super::*;
     use crate::forecaster::{Aggregation, SharedNoise};
 
-    /// Two windows, two steps, three samples.
+    /// A prediction of two windows, two steps and three samples.
     fn prediction(weights: Option<Vec<f64>>) -> Prediction {
         let means = vec![0.0, 0.0, 9.0, 9.0, 1.0, 2.0, 9.0, 9.0, -2.0, 1.0, 9.0, 9.0];
         let (shape, sigma) = ([3, 2, 2], vec![0.5, 1.5, 0.1, 0.1]);
@@ -214,7 +220,7 @@ mod tests {
         }
     }
 
-    /// All noise is shared, or with a probability none is.
+    /// All noise is shared, except in a fraction `apart` of the paths, where none is.
     #[test]
     fn paths_share_their_noise_or_are_independent_as_often_as_said() {
         const PATHS: usize = 4000;

@@ -10,10 +10,11 @@ use vdn_tensor::families::gaussian::{LOGVAR_MAX, LOGVAR_MIN};
 use vdn_tensor::noise::NoiseKey;
 
 impl Forecaster {
-    /// The distributional units of layer number `layer`, from 0.
+    /// Returns the distributional units of layer `layer`, from 0.
     ///
     /// # Errors
-    /// There are none: another layer, or a deterministic twin.
+    /// Fails for a layer without distributional units, a layer that does not exist, and a
+    /// deterministic twin.
     pub(super) fn units_of(&self, layer: usize) -> Result<&VariationalLayer, ModelError> {
         let own = self.distributional_layers().contains(&layer);
         let units = self.stack.layers().get(layer).and_then(|layer| layer.units());
@@ -23,12 +24,15 @@ impl Forecaster {
         })
     }
 
-    /// The posteriors of the distributional units of layer number `layer`, from 0, for a batch; its targets are not needed.
-    /// Above the first layer they are those on one sample of each layer below, drawn with the noise of `key`: what the units
-    /// say is about that context, of which the window is a part.
+    /// Returns the posteriors of the distributional units of layer `layer` (from 0) for a batch.
+    /// The targets of the batch are not used.
+    ///
+    /// Above the first layer, the posteriors depend on one sample of each layer below, drawn with
+    /// the noise of `key`. The units' information is then about that sampled context, of which the
+    /// window is a part.
     ///
     /// # Errors
-    /// A batch that does not fit the model; a layer without distributional units.
+    /// Fails for a batch that does not fit the model, and for a layer without distributional units.
     pub fn posteriors<T: Element>(
         &self,
         parameters: &Parameters<T>,

@@ -1,4 +1,4 @@
-//! Predictive distributions, and interventions on the latent.
+//! Predictive distributions, also under interventions on the latents.
 
 use crate::forecaster::aggregate::Aggregation;
 use crate::forecaster::{Batch, Forecaster};
@@ -9,53 +9,58 @@ use vdn_tensor::Element;
 use vdn_train::metrics::floor::rectified_mean;
 use vdn_train::metrics::{MedianConvention, SharedPart, sample_median};
 
-/// The predictive distribution of a batch: for each window and step a mixture over samples of normals.
+/// The predictive distribution of a batch: for each window and step, a mixture of normal
+/// distributions with one component per sample.
 #[derive(Clone, Debug)]
 pub struct Prediction {
-    /// Samples, windows, steps.
+    /// The number of samples, of windows and of steps.
     pub shape: [usize; 3],
     /// The samples' predictions, `[samples, batch, horizon]`.
     pub means: Vec<f64>,
     /// The output deviations, `[batch, horizon]`, the same for all samples.
     pub sigma: Vec<f64>,
-    /// The samples' weights, `[samples, batch]`; `None`: all the same.
+    /// The samples' weights, `[samples, batch]`. `None`: equal weights.
     pub weights: Option<Vec<f64>>,
-    /// How the samples become a point forecast.
+    /// The aggregation of the samples into a point forecast.
     pub aggregation: Aggregation,
-    /// What of the deviations `sigma` the steps of a window share, where the joint distribution has
-    /// a closed form; `None`: steps are independent in each sample.
+    /// The part of the deviations `sigma` that the steps of a window share, if their joint
+    /// distribution has a closed form. `None`: given the sample, steps are independent.
     pub shared: Option<SharedNoise>,
-    /// The lower limits of what is forecast, `[batch]`: what the distribution of a step has below
-    /// is on the limit. `None`: there are none. Means, quantiles, paths and point forecasts are
-    /// those of the limited quantity; likelihoods are of the distribution itself.
+    /// The lower limits of the forecast quantity, `[batch]`. The probability of a step below its
+    /// limit is moved to the limit. `None`: there are no limits.
+    ///
+    /// Means, quantiles, paths and point forecasts refer to the limited quantity. Likelihoods refer
+    /// to the distribution without limits.
     pub floor: Option<Vec<f64>>,
 }
 
-/// Noise that the steps of a window share, in closed form: step `h` is
-/// `mean_h + sum_n loading_hn eps_n + own_h e_h` with independent standard normals `eps` and `e`.
+/// Noise that the steps of a window share, in closed form. Step `h` is
+/// `mean_h + sum_n loading_hn eps_n + own_h e_h` with independent standard normal `eps` and `e`.
+///
 /// With the probability `apart` the steps of a window are independent instead, each with the same
-/// mean and deviation, so that a window far from what the dependence expects stays possible.
+/// mean and deviation. This keeps a positive density for windows that contradict the dependence.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SharedNoise {
-    /// The number of shared causes, as many as units.
+    /// The number of shared noise variables; the same as the number of units.
     pub causes: usize,
-    /// `[batch, horizon, causes]`.
+    /// The loadings of the steps on the shared noise, `[batch, horizon, causes]`.
     pub loadings: Vec<f64>,
-    /// The deviations of the noise of single steps, `[batch, horizon]`. With the squares of the
-    /// loadings their squares add up to those of [`Prediction::sigma`].
+    /// The deviations of the noise of single steps, `[batch, horizon]`. Their squares plus the sum
+    /// of the squared loadings equal the squares of [`Prediction::sigma`].
     pub own: Vec<f64>,
     /// The probability that the steps of a window are independent, in [0, 1).
     pub apart: f64,
 }
 
 impl SharedNoise {
-    /// The loadings `[horizon, causes]` and the steps' own deviations `[horizon]` of one window.
+    /// Returns the loadings `[horizon, causes]` and the steps' own deviations `[horizon]` of one
+    /// window.
     pub(crate) fn row(&self, row: usize, horizon: usize) -> (&[f64], &[f64]) {
         let loadings = &self.loadings[row * horizon * self.causes..][..horizon * self.causes];
         (loadings, &self.own[row * horizon..][..horizon])
     }
 
-    /// What one window's steps share, as metrics want it.
+    /// Returns the shared noise of one window in the form that the metrics take.
     pub(crate) fn part(&self, row: usize, horizon: usize) -> SharedPart<'_> {
         let (loadings, own) = self.row(row, horizon);
         SharedPart { loadings, own, apart: self.apart }
@@ -71,7 +76,7 @@ struct Step {
 }
 
 impl Prediction {
-    /// The samples' predictions and weights for one window and step.
+    /// Returns the samples' predictions and weights for one window and step.
     fn mixture(&self, window: usize, step: usize) -> (Vec<f64>, Option<Vec<f64>>) {
         let [samples, batch, horizon] = self.shape;
         let means =
@@ -80,7 +85,7 @@ impl Prediction {
         (means, weights.map(|w| (0..samples).map(|s| w[s * batch + window]).collect()))
     }
 
-    /// The point forecast of each window and step, `[batch, horizon]`.
+    /// Returns the point forecast of each window and step, `[batch, horizon]`.
     #[must_use]
     pub fn point(&self) -> Vec<f64> {
         match self.aggregation {
@@ -93,7 +98,7 @@ impl Prediction {
         }
     }
 
-    /// The mean of the mixture, `[batch, horizon]`.
+    /// Returns the mean of the mixture, `[batch, horizon]`.
     #[must_use]
     pub fn mean(&self) -> Vec<f64> {
         self.for_each_step(|Step { mut means, weights, sigma, floor }| {
@@ -107,7 +112,7 @@ impl Prediction {
         })
     }
 
-    /// The quantile `tau` (in (0, 1)) of the mixture, `[batch, horizon]`.
+    /// Returns the quantile `tau` (in (0, 1)) of the mixture, `[batch, horizon]`.
     #[must_use]
     pub fn quantile(&self, tau: f64) -> Vec<f64> {
         self.for_each_step(|Step { means, weights, sigma, floor }| {
@@ -116,13 +121,15 @@ impl Prediction {
         })
     }
 
-    /// The log-likelihood of what came after each window (NaN: missing, and not counted), `[batch,
-    /// horizon]`, in nats per window: the (weighted) mean over samples of `ln p(y | z_s)`, summed
-    /// over the horizon. It is a lower bound of the logarithm of the mixture. Of a closed form
+    /// Returns the log-likelihood of the target of each window, in nats per window. `target` is
+    /// `[batch, horizon]`; NaN marks a missing value, which is not counted.
+    ///
+    /// For a mixture this is the (weighted) mean over samples of `ln p(y | z_s)`, summed over the
+    /// horizon. It is a lower bound of the log-density of the mixture. For a closed form
     /// ([`Prediction::shared`]) it is the log-density of the window.
     ///
     /// # Panics
-    /// `target` has another length than the predictions.
+    /// Panics if the length of `target` differs from that of the predictions.
     #[must_use]
     pub fn log_likelihood(&self, target: &[f64]) -> Vec<f64> {
         let [_, batch, horizon] = self.shape;
@@ -132,7 +139,8 @@ impl Prediction {
             .collect()
     }
 
-    /// The same of one window, the one in row `row` of the batch, whose target is `[horizon]`.
+    /// Returns [`Prediction::log_likelihood`] of one window: the one in row `row` of the batch,
+    /// with the target `[horizon]`.
     ///
     /// ```
     /// use vdn_forecast::forecaster::{Aggregation, Prediction};
@@ -155,7 +163,7 @@ impl Prediction {
     /// ```
     ///
     /// # Panics
-    /// There is no such row, or `target` has another length than a prediction.
+    /// Panics if the row does not exist, or if the length of `target` is not the horizon.
     #[must_use]
     pub fn window_log_likelihood(&self, row: usize, target: &[f64]) -> f64 {
         let [samples, batch, horizon] = self.shape;
@@ -197,13 +205,15 @@ impl Prediction {
 }
 
 impl Forecaster {
-    /// The predictive distribution of a batch, and what each layer of units gave. Recorded without
-    /// gradients by the caller ([`Tape::no_grad`](vdn_autograd::Tape::no_grad)). A model
-    /// [with a closed form](Forecaster::has_closed_form) gives that; else the distribution is a
-    /// mixture over samples.
+    /// Returns the predictive distribution of a batch, and the outputs of each layer of units.
+    ///
+    /// The caller disables gradients ([`Tape::no_grad`](vdn_autograd::Tape::no_grad)). A model
+    /// [with a closed form](Forecaster::has_closed_form) returns that form; otherwise the
+    /// distribution is a mixture over samples.
     ///
     /// # Errors
-    /// A batch that does not fit the model; a prediction that is not finite (with operation, layer and unit).
+    /// Fails for a batch that does not fit the model, and for a prediction that is not finite. The
+    /// message names the operation, layer and unit.
     pub fn predict<T: Element>(
         &self,
         graph: &mut Graph<'_, T>,
@@ -236,12 +246,14 @@ impl Forecaster {
         Err(ModelError::NonFinite(self.non_finite_report(graph, "a prediction")))
     }
 
-    /// The predictive distribution of a batch by so many samples of the units (one, where no unit
-    /// is a distribution), instead of as many as the configuration says. Of a model with a closed
-    /// form they are samples of dependent steps: [`SharedNoise::apart`] is left out.
+    /// Returns the predictive distribution of a batch from `samples` samples of the units, instead
+    /// of the configured number. Without distributional units there is one sample.
+    ///
+    /// For a model with a closed form, the samples have dependent steps: [`SharedNoise::apart`] is
+    /// ignored.
     ///
     /// # Errors
-    /// Those of [`Forecaster::predict`].
+    /// The errors of [`Forecaster::predict`].
     pub fn predict_samples<T: Element>(
         &self,
         graph: &mut Graph<'_, T>,
@@ -252,11 +264,11 @@ impl Forecaster {
         Ok(self.predict_under(graph, batch, Intervention::None, pass)?.0)
     }
 
-    /// The predictive distribution of so many samples, with this noise in the place of the first layer's own: to compare it with
-    /// what others draw.
+    /// Returns the predictive distribution from `samples` samples, where `noise` replaces the first
+    /// layer's own noise. Other implementations' draws can be compared in this way.
     ///
     /// # Errors
-    /// Those of [`Forecaster::predict`]; noise of another shape.
+    /// The errors of [`Forecaster::predict`]; noise of the wrong shape.
     pub fn predict_given<T: Element>(
         &self,
         graph: &mut Graph<'_, T>,

@@ -1,18 +1,18 @@
-//! The targets of a batch, and the score of those that are missing or have a lower limit.
+//! The targets of a batch, and the scores of targets that are missing or have a lower limit.
 //!
-//! A missing target adds nothing to a score, and is not counted in its mean.
+//! A missing target contributes nothing to a score, and is not counted in its mean.
 //!
-//! Quantities that are never negative have a lower limit.
-//! What is forecast is `max(X, f)` with a normal `X`, given the units. A target above the limit `f`
-//! has the density of `X` there, one on the limit the probability of all that lies below:
+//! Quantities that are never negative have a lower limit `f`. The forecast quantity is `max(X, f)`,
+//! where `X` is normal given the units. A target above the limit has the density of `X`. A target
+//! on the limit has the probability of all values of `X` below it:
 //!
 //! ```text
 //! ln p(y) = ln Normal(y; m, s^2)   y > f            ln p(f) = ln Φ((f - m) / s)
 //! ```
 //!
 //! This is the likelihood of a censored regression (J. Tobin, "Estimation of Relationships for
-//! Limited Dependent Variables", Econometrica 26, 1958). The scores of mixtures over samples are
-//! formed from it as from normal densities.
+//! Limited Dependent Variables", Econometrica 26, 1958). The scores of mixtures over samples use it
+//! in place of the normal density.
 
 mod limited;
 
@@ -28,29 +28,29 @@ pub(super) const HALF_LN_TAU: f64 = 0.918_938_533_204_672_8;
 /// The targets of a batch.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Targets {
-    /// `[batch, horizon]`; 0 where a target is missing.
+    /// The targets, `[batch, horizon]`; 0 for a missing target.
     pub(super) y: Var,
-    /// Of series with a lower limit.
+    /// The limits, for series with a lower limit.
     pub(super) limited: Option<Limited>,
-    /// Where targets are missing.
+    /// The mask of observed targets, if some are missing.
     pub(super) seen: Option<Seen>,
 }
 
-/// Which targets are there.
+/// The mask and the numbers of observed targets.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Seen {
-    /// 1 where the target is there, else 0, `[batch, horizon]`.
+    /// 1 for an observed target, else 0, `[batch, horizon]`.
     pub(super) mask: Var,
-    /// One over the number of targets of each window, `[1, batch]`.
+    /// One over the number of observed targets of each window, `[1, batch]`.
     shares: Var,
-    /// The number of targets of each window, `[batch]`.
+    /// The number of observed targets of each window, `[batch]`.
     pub(super) counts: Var,
-    /// Targets that are there, at least 1.
+    /// The number of observed targets of the batch, at least 1.
     pub(super) count: usize,
 }
 
 impl Targets {
-    /// Records the targets of `rows` windows; a missing one is NaN.
+    /// Records the targets of `rows` windows. NaN marks a missing target.
     pub(super) fn record<T: Element>(
         tape: &mut Tape<T>,
         batch: &Batch<'_, T>,
@@ -76,13 +76,13 @@ impl Targets {
         Ok(Self { y, limited, seen })
     }
 
-    /// Whether all targets are there and none has a limit.
+    /// Whether all targets are observed and none has a limit.
     pub(super) fn is_plain(&self) -> bool {
         self.limited.is_none() && self.seen.is_none()
     }
 
-    /// `ln p` of each target, 0 of a missing one, `[samples, batch, horizon]` or `[batch, horizon]`
-    /// as `mean` is.
+    /// Records `ln p` of each target, 0 for a missing one. The shape is that of `mean`:
+    /// `[samples, batch, horizon]` or `[batch, horizon]`.
     fn log_densities<T: Element>(
         &self,
         tape: &mut Tape<T>,
@@ -104,8 +104,9 @@ impl Targets {
         }
     }
 
-    /// The sum of `x` over targets, divided by their number, a scalar; `x` is `[samples, batch,
-    /// horizon]` with one sample, or `[batch, horizon]`, and 0 where a target is missing.
+    /// Records the sum of `x` over targets, divided by the number of observed targets; a scalar.
+    /// `x` is `[batch, horizon]`, or `[samples, batch, horizon]` with one sample, and 0 for missing
+    /// targets.
     fn mean_of<T: Element>(&self, tape: &mut Tape<T>, x: Var) -> Result<Var, Error> {
         match self.seen {
             None => tape.mean(x),
@@ -116,7 +117,8 @@ impl Targets {
         }
     }
 
-    /// The negative mean of `ln p` over all targets and samples, in nats per step, a scalar.
+    /// Records the negative mean of `ln p` over all targets and samples, in nats per step, a
+    /// scalar.
     pub(super) fn nll<T: Element>(
         &self,
         tape: &mut Tape<T>,
@@ -131,7 +133,7 @@ impl Targets {
         tape.neg(found)
     }
 
-    /// The log-density of all targets of each window, `[samples, batch]`.
+    /// Records the log-density of all targets of each window, `[samples, batch]`.
     pub(super) fn of_windows<T: Element>(
         &self,
         tape: &mut Tape<T>,
@@ -142,7 +144,8 @@ impl Targets {
         tape.sum_axis(found, 2)
     }
 
-    /// The negative score of the mixture over the samples of a pass, in nats per step, a scalar.
+    /// Records the negative score of the mixture over the samples of a pass, in nats per step, a
+    /// scalar.
     pub(super) fn mixture_nll<T: Element>(
         &self,
         tape: &mut Tape<T>,
@@ -165,7 +168,7 @@ impl Targets {
             }
         };
         let count = self.seen.map_or(rows * horizon, |seen| seen.count) as f64;
-        // What is summed over windows, and what it is divided by.
+        // The values that are summed over windows, and the divisor of the sum.
         let (paths, terms) = match score {
             Score::Marginal => {
                 let weights = tape.reshape(weights, [samples, rows, 1])?;
@@ -188,14 +191,16 @@ impl Targets {
         };
         let mut mixed = tape.logsumexp(paths, 0)?;
         if let (Score::Tempered, Some(seen)) = (score, self.seen) {
-            // Means of windows; each of their targets counts.
+            // These are means over the targets of a window: the weight of a window is its number of
+            // targets.
             mixed = tape.mul(mixed, seen.counts)?;
         }
         let sum = tape.sum(mixed)?;
         tape.scale(sum, T::from_f64(-1.0 / terms))
     }
 
-    /// The mean of squares of `residual` `[batch, horizon]` over the targets, a scalar.
+    /// Records the mean of the squares of `residual` `[batch, horizon]` over the observed targets,
+    /// a scalar.
     pub(super) fn mean_square<T: Element>(
         &self,
         tape: &mut Tape<T>,
@@ -244,7 +249,7 @@ fn log_density<T: Element>(tape: &mut Tape<T>, x: Var) -> Result<Var, Error> {
 }
 
 impl Forecaster {
-    /// The means of what a pass forecasts, `[samples, batch, horizon]`.
+    /// Records the means of the forecast quantity of a pass, `[samples, batch, horizon]`.
     pub(super) fn forecast_means<T: Element>(
         &self,
         graph: &mut Graph<'_, T>,

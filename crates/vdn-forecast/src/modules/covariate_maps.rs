@@ -1,23 +1,22 @@
-//! [`CovariateMaps`]: what is known beside the values of a window, as parts of the context and of
-//! the forecast.
+//! [`CovariateMaps`]: linear maps from a window's covariates to its context and its forecast.
 //!
 //! ```text
 //! context   + W x + sum_k E[category_k]         before its activation
 //! forecast  + V x + sum_k D[category_k]         in normalised units, beside the window's own line
 //! ```
 //!
-//! with the window's numbers `x` and its categories. `V` and `D` start at zero, so a network begins
-//! as one without covariates does, but for its context.
+//! Here `x` are the numeric covariates of the window. `V` and `D` start at zero, so an untrained
+//! network differs from one without covariates only in its context.
 
 use vdn_autograd::{Error, Var};
 use vdn_model::core::{Builder, Graph, Init, ParameterId};
 use vdn_model::modules::Linear;
 use vdn_tensor::Element;
 
-/// The deviation that embeddings start with in the context.
+/// The initial standard deviation of the embeddings in the context.
 const START: f64 = 0.1;
 
-/// The maps of the numbers and categories of windows.
+/// The maps of the numeric covariates and the categories of windows.
 #[derive(Clone, Debug)]
 pub struct CovariateMaps {
     label: String,
@@ -26,8 +25,9 @@ pub struct CovariateMaps {
 }
 
 impl CovariateMaps {
-    /// Maps of `numbers` numbers and embeddings of `categories` categories, into contexts of
-    /// `width` and forecasts of `horizon` steps; its name is the scope of `builder`.
+    /// Builds maps of `numbers` numeric covariates and embeddings of `categories` categories, into
+    /// contexts of `width` and forecasts of `horizon` steps. The module's name is the scope of
+    /// `builder`.
     pub fn new<T: Element>(
         builder: &mut Builder<'_, T>,
         numbers: usize,
@@ -50,11 +50,12 @@ impl CovariateMaps {
         Self { label, numbers, tables }
     }
 
-    /// Records the part of the context, `[batch, width]`; `None` where there is nothing. `numbers`
-    /// is `[batch, numbers]`, `categories` `[batch, static columns]` whole numbers.
+    /// Records the contribution to the context, `[batch, width]`; `None` if there is none. The
+    /// first input is `[batch, numbers]`; the second is `[batch, static columns]`, as whole
+    /// numbers.
     ///
     /// # Errors
-    /// Numbers of another width, or a category that there is not.
+    /// Fails for the wrong number of numeric covariates, and for a category that does not exist.
     pub(crate) fn context<T: Element>(
         &self,
         graph: &mut Graph<'_, T>,
@@ -63,10 +64,10 @@ impl CovariateMaps {
         self.part(graph, of, 0)
     }
 
-    /// Records the part of the forecast, `[batch, horizon]`.
+    /// Records the contribution to the forecast, `[batch, horizon]`.
     ///
     /// # Errors
-    /// As for [`CovariateMaps::context`].
+    /// The errors of [`CovariateMaps::context`].
     pub(crate) fn forecast<T: Element>(
         &self,
         graph: &mut Graph<'_, T>,

@@ -1,4 +1,4 @@
-//! The sample-wise head: each sample of the latent goes through it alone.
+//! The gated head, which is applied to each sample of the latent separately.
 //!
 //! ```text
 //! u = z / sqrt(channels)      a = Dropout(GELU(F LayerNorm(u)))
@@ -11,24 +11,24 @@ use vdn_model::core::{Builder, Graph, Mode, ModelError, Parameters, Purpose, Str
 use vdn_model::modules::{LayerNorm, Linear};
 use vdn_tensor::Element;
 
-/// What a head is built from.
+/// The configuration of a head.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct HeadConfig {
-    /// Activities per sample.
+    /// The number of activities per sample.
     pub channels: usize,
-    /// Numbers to predict.
+    /// The number of outputs.
     pub outputs: usize,
-    /// Width of the hidden layer.
+    /// The width of the hidden layer.
     pub hidden: usize,
     /// Whether the hidden path is gated.
     pub gated: bool,
-    /// Share of hidden activities dropped in training.
+    /// The dropout probability of hidden activities in training.
     pub dropout: f64,
-    /// Whether both output layers start at zero, so that the head starts silent.
+    /// Whether both output layers start at zero, so that the initial output is zero.
     pub zero_output: bool,
 }
 
-/// The gated head.
+/// The gated head; [`GatedHead::forward`] computes it.
 #[derive(Clone, Debug)]
 pub struct GatedHead {
     label: String,
@@ -42,7 +42,7 @@ pub struct GatedHead {
     stream: Stream,
 }
 
-/// The maps of a head but for the score.
+/// The maps of a head, except for the score.
 pub(crate) struct HeadParts<'a> {
     pub(crate) channels: usize,
     pub(crate) norm: &'a LayerNorm,
@@ -53,11 +53,11 @@ pub(crate) struct HeadParts<'a> {
 }
 
 impl GatedHead {
-    /// A head whose name is the scope of `builder`; the noise stream of its dropout follows from
-    /// the name.
+    /// Builds a head whose name is the scope of `builder`. The noise stream of its dropout is
+    /// derived from the name.
     ///
     /// # Errors
-    /// Another module of this name.
+    /// Fails if another module has this name.
     pub fn new<T: Element>(
         builder: &mut Builder<'_, T>,
         config: HeadConfig,
@@ -82,11 +82,11 @@ impl GatedHead {
         })
     }
 
-    /// Records the head: `z` is `[samples, batch, channels]`, the predictions `[samples, batch, outputs]`, the scores
-    /// (when wanted) `[samples, batch]`.
+    /// Records the head. `z` is `[samples, batch, channels]`, the predictions are
+    /// `[samples, batch, outputs]`, and the scores (if wanted) are `[samples, batch]`.
     ///
     /// # Errors
-    /// `z` has another number of channels.
+    /// Fails if `z` has the wrong number of channels.
     pub fn forward<T: Element>(
         &self,
         graph: &mut Graph<'_, T>,
@@ -95,7 +95,7 @@ impl GatedHead {
     ) -> Result<(Var, Option<Var>), Error> {
         graph.labelled(&self.label, |graph| {
             let shape = *graph.tape.shape(z);
-            // u itself is never formed: z is by far the largest value here.
+            // `u` is never computed as a value of its own: `z` is by far the largest value here.
             let scale = 1.0 / (self.config.channels as f64).sqrt();
             let normed = self.norm.forward_scaled(graph, z, scale)?;
             let hidden = self.hidden.forward(graph, normed)?;
@@ -123,13 +123,13 @@ impl GatedHead {
         })
     }
 
-    /// Its maps.
+    /// Returns the maps of the head.
     pub(crate) fn parts(&self) -> HeadParts<'_> {
         let Self { norm, hidden, skip, gate, delta, .. } = self;
         HeadParts { channels: self.config.channels, norm, hidden, skip, gate: gate.as_ref(), delta }
     }
 
-    /// The parameters as replacements of single channels need them.
+    /// Returns the parameters in the form that replacements of single channels use.
     pub(crate) fn replacement_weights<T: Element>(
         &self,
         parameters: &Parameters<T>,
@@ -141,10 +141,10 @@ impl GatedHead {
         ReplacementWeights::new(parameters, norm, maps, 1.0 / channels.sqrt(), epsilon)
     }
 
-    /// Records the values before the activation of `z` `[.., channels]`.
+    /// Records the inputs of the activation for `z` `[.., channels]`.
     ///
     /// # Errors
-    /// `z` has another number of channels.
+    /// Fails if `z` has the wrong number of channels.
     pub(crate) fn before_activation<T: Element>(
         &self,
         graph: &mut Graph<'_, T>,
@@ -155,11 +155,11 @@ impl GatedHead {
         self.hidden.forward(graph, normed)
     }
 
-    /// Records the part of the outputs that goes through the activation, from the values `hidden` before it, without
-    /// dropout.
+    /// Records the part of the outputs that passes through the activation, without dropout.
+    /// `hidden` are the inputs of the activation.
     ///
     /// # Errors
-    /// `hidden` has another width.
+    /// Fails if `hidden` has the wrong width.
     pub(crate) fn after_activation<T: Element>(
         &self,
         graph: &mut Graph<'_, T>,

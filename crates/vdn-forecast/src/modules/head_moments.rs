@@ -1,4 +1,4 @@
-//! [`HeadMoments`]: moments through the gated head.
+//! [`HeadMoments`]: propagation of moments through the gated head.
 
 use crate::modules::head::GatedHead;
 use vdn_model::core::Parameters;
@@ -9,18 +9,21 @@ use vdn_model::units::moments::{
 };
 use vdn_tensor::Element;
 
-/// The head of a model, ready for moments: `p = A y + c` with `y` the normalised activities and `A = F diag(gain)`, from whose
-/// rows their means are removed (`y` has the mean 0), `a = GELU(p)`, the outputs `S u + sigmoid(G a) D a`.
+/// The parameters of a head, prepared for the propagation of moments.
 ///
-/// Of the covariance of `a`, variances are exact for normal `p`, and what is off the diagonal is the first term of its
-/// series, `E g' E g' Cov(p, p)`: then `Cov(G a)` needs `G diag(E g') A` alone, two rows for each output, instead of the
-/// covariance of all of `p`.
+/// The hidden inputs are `p = A y + c`, where `y` are the normalised activities and
+/// `A = F diag(gain)`. The means of the rows of `A` are removed, which changes nothing because `y`
+/// has the mean 0. Then `a = GELU(p)`, and the outputs are `S u + sigmoid(G a) D a`.
+///
+/// In the covariance of `a`, the variances are exact for normal `p`. The entries off the diagonal
+/// are the first term of their series, `E g' E g' Cov(p, p)`. So `Cov(G a)` needs only
+/// `G diag(E g') A`, that is, two rows for each output, instead of the covariance of all of `p`.
 #[derive(Debug)]
 pub(crate) struct HeadMoments<T> {
     channels: usize,
     outputs: usize,
     epsilon: f64,
-    /// `A`, `[hidden, channels]`, and its squares.
+    /// `A`, `[hidden, channels]`; `squares` has the squares of its entries.
     first: Vec<T>,
     squares: Vec<T>,
     /// `c`, `[hidden]`.
@@ -28,23 +31,23 @@ pub(crate) struct HeadMoments<T> {
     /// `S/sqrt C`, `[outputs, channels]`.
     direct: Vec<T>,
     direct_bias: Vec<f64>,
-    /// `G`, where the head is gated, and `D`: `[outputs, hidden]`.
+    /// `G`, if the head is gated; `delta` is `D`. Both are `[outputs, hidden]`.
     gate: Option<Output<T>>,
     delta: Output<T>,
 }
 
 #[derive(Debug)]
 struct Output<T> {
-    /// In the precision of the model, too.
+    /// The weight in the precision of the model.
     rounded: Vec<T>,
     weight: Vec<f64>,
     bias: Vec<f64>,
 }
 
-/// What one window's hidden activities have.
+/// The moments of one window's hidden activities.
 struct Hidden {
     gelu: Vec<GeluMoments>,
-    /// What their variances have beyond the first term of their series, `[hidden]`.
+    /// The variances minus the first term of their series, `[hidden]`.
     excess: Vec<f64>,
 }
 
@@ -85,7 +88,8 @@ impl<T: Element> HeadMoments<T> {
         }
     }
 
-    /// Mean and variance of every output, `[outputs]` each, for the activities of every window.
+    /// Returns the mean and variance of every output, `[outputs]` each, for the activities of every
+    /// window.
     pub(crate) fn moments(&self, z: &[Moments]) -> Vec<[Vec<f64>; 2]> {
         let n = self.channels;
         let norms = in_parallel(z.len(), |i| NormMoments::new(&z[i], self.epsilon));
@@ -104,7 +108,8 @@ impl<T: Element> HeadMoments<T> {
             let own = i * hidden..(i + 1) * hidden;
             self.hidden(&norms[i], &along[own.clone()], &bent[own.clone()], &spread[own])
         });
-        // The outputs' rows on the normalised activities, of all windows: G diag(E g') A, D diag(E g') A.
+        // The maps of the outputs on the normalised activities, for all windows: G diag(E g') A and
+        // D diag(E g') A.
         let outputs: Vec<&Output<T>> = self.gate.iter().chain([&self.delta]).collect();
         let rows = outputs.len() * self.outputs;
         let mut outer: Vec<T> = Vec::with_capacity(z.len() * rows * hidden);
@@ -147,7 +152,7 @@ impl<T: Element> HeadMoments<T> {
         z.iter().flat_map(of).collect()
     }
 
-    /// The products of rows with rows, `[rows, channels]` both.
+    /// The dot products of the rows of `a` with the rows of `b`, `[rows, channels]` both.
     fn quadratic(&self, a: &[T], b: &[T]) -> Vec<f64> {
         let n = self.channels;
         a.chunks_exact(n).zip(b.chunks_exact(n)).map(|(a, b)| dot(a, b)).collect()
@@ -168,11 +173,12 @@ impl<T: Element> HeadMoments<T> {
         Hidden { gelu, excess }
     }
 
-    /// Mean and variance of every output of one window.
+    /// Returns the mean and variance of every output of one window.
     fn window(&self, window: &Window<'_, T>) -> [Vec<f64>; 2] {
         let n = self.channels;
         let Window { z, norm, hidden, along, bent, direct, direct_bent, rows } = window;
-        // Of the direct path, of what is gated, and of the gate, where there is one: rows, and rows times the covariance.
+        // The rows of the direct path, of the gated path, and of the gate (if there is one), and
+        // these rows times the covariance.
         let (gate_rows, delta_rows) = rows.split_at(rows.len() - self.outputs * n);
         let all = carried(&[&self.direct, delta_rows, gate_rows].concat(), &z.covariance, n);
         let (with_direct, all) = all.split_at(self.outputs * n);
@@ -215,22 +221,23 @@ impl<T: Element> HeadMoments<T> {
     }
 }
 
-/// What is known of one window before its outputs are formed.
+/// The intermediate results of one window.
 struct Window<'a, T> {
     z: &'a Moments,
     norm: &'a NormMoments,
     hidden: &'a Hidden,
-    /// `A d` and `A S d/(C q0)`, `[hidden]`.
+    /// `A d`, `[hidden]`; `bent` is `A S d/(C q0)`, `[hidden]`.
     along: &'a [f64],
     bent: &'a [f64],
-    /// The same of the direct path: its mean without bias, and its `S S' d/(C q0)`, `[outputs]`.
+    /// The direct path: its mean without bias, `[outputs]`; `direct_bent` is its `S S' d/(C q0)`,
+    /// `[outputs]`.
     direct: &'a [f64],
     direct_bent: &'a [f64],
-    /// `[gate and delta, channels]`.
+    /// The maps of the gate and of `delta`, `[gate and delta, channels]`.
     rows: &'a [T],
 }
 
-/// One output of the gate or of what it multiplies.
+/// One output of the gate or of `delta`, the path that it multiplies.
 struct Row<'a> {
     weight: &'a [f64],
     mean: f64,
@@ -259,7 +266,7 @@ impl Row<'_> {
     }
 }
 
-/// Rows times a covariance.
+/// The rows times a covariance.
 fn carried<T: Element>(rows: &[T], covariance: &Covariance, n: usize) -> Vec<T> {
     match covariance {
         Covariance::Diagonal(variances) => scaled_columns(rows, variances),
@@ -267,7 +274,7 @@ fn carried<T: Element>(rows: &[T], covariance: &Covariance, n: usize) -> Vec<T> 
     }
 }
 
-/// A sum of products in double precision, in eight parts.
+/// A dot product in double precision, in eight partial sums.
 fn dot<T: Element>(a: &[T], b: &[T]) -> f64 {
     let (a, b) = (a.as_chunks::<8>(), b.as_chunks::<8>());
     let mut sums = [0.0; 8];

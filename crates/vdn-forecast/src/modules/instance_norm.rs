@@ -1,45 +1,47 @@
-//! [`InstanceNorm`]: each window is shifted, and optionally scaled, by its own statistics; forecasts are mapped back.
+//! [`InstanceNorm`]: each window is shifted, and optionally scaled, by its own statistics.
+//! Forecasts are mapped back.
 //!
-//! A series whose level drifts then looks alike to the model everywhere (Kim et al., "Reversible instance
-//! normalization", ICLR 2022; here without learned parameters).
+//! So the model sees similar inputs even if the level of a series drifts (Kim et al., "Reversible
+//! instance normalization", ICLR 2022; here without learned parameters).
 
 use vdn_tensor::Element;
 
-/// What is subtracted from a window.
+/// The value that is subtracted from a window.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Centre {
     /// Nothing.
     Off,
-    /// Its mean.
+    /// The mean of the window.
     #[default]
     Mean,
-    /// Its last value.
+    /// The last value of the window.
     Last,
 }
 
-/// Added to the deviation that a window is divided by, in units of the (standardised) series: quiet windows are not
-/// blown up.
+/// Added to the deviation that a window is divided by, in units of the (standardised) series. It
+/// keeps quiet windows from being amplified.
 const DEVIATION_FLOOR: f64 = 0.1;
 
 /// The normalisation of a window by its own statistics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct InstanceNorm {
-    /// What is subtracted.
+    /// The value that is subtracted.
     pub centre: Centre,
-    /// Whether the window is divided by its deviation (around its mean) + 0.1, too.
+    /// Whether the window is also divided by its standard deviation (around its mean) plus 0.1.
     pub divide_by_deviation: bool,
 }
 
 impl InstanceNorm {
-    /// Whether windows stay as they are.
+    /// Whether windows stay unchanged.
     #[must_use]
     pub fn is_identity(&self) -> bool {
         self.centre == Centre::Off && !self.divide_by_deviation
     }
 
-    /// What is subtracted from `window`, and what it is then divided by; 0 and 1 where there is nothing to do. Sums are
-    /// in double precision, the variance around the mean. An empty window has the statistics 0 and 1.
+    /// Returns the value that is subtracted from `window`, and the value that it is then divided
+    /// by. Without centring or scaling, and for an empty window, they are 0 and 1. Sums are in
+    /// double precision, and the variance is around the mean.
     ///
     /// ```
     /// use vdn_forecast::modules::{Centre, InstanceNorm};

@@ -1,8 +1,8 @@
 //! [`JointHead`]: a head whose forecast of a whole window has a joint density in closed form.
 //!
-//! A gated head is nonlinear in the units' samples, so the joint distribution of its outputs is
-//! known by samples alone, and training by few samples is biased and noisy. Here outputs are affine
-//! in the samples, and the total deviation `t` of each step is given from outside:
+//! A gated head is nonlinear in the units' samples. The joint distribution of its outputs is known
+//! only through samples, and training on few samples is biased and noisy. In the joint head,
+//! outputs are affine in the samples, and the total deviation `t` of each step is an input:
 //!
 //! ```text
 //! y = base + t (B mu + c) + g (A (z - mu) + e)      z ~ Normal(mu, S^2)      e ~ Normal(0, 1)
@@ -29,10 +29,10 @@ use vdn_model::core::{Builder, Graph, Init, ParameterId};
 use vdn_model::modules::Linear;
 use vdn_tensor::Element;
 
-/// The learning rate of `A` is so many times that of other parameters. The shared noise has to grow
-/// from a random start, and on a few thousand windows it did not get there with smaller factors:
-/// the 90 % interval of a horizon's mean held 67 % of the values on ETTh1 with 16 units and the
-/// factor 4, 83 % with 12, and 89 % with 64 units and 24 (decision 17).
+/// The factor on the learning rate of `A`, relative to other parameters. The shared noise has to
+/// grow from a random start. With smaller factors it did not grow enough on a few thousand windows:
+/// on ETTh1, the 90 % interval of the horizon's mean covered 67 % of the values with 16 units and
+/// the factor 4, 83 % with 12, and 89 % with 64 units and 24 (decision 17).
 pub(crate) const SPEED: f64 = 24.0;
 
 /// An affine head whose forecast of a whole window has a closed form:
@@ -59,7 +59,7 @@ pub struct JointHead {
     correlation: f64,
 }
 
-/// What steps of a window share, for a batch.
+/// The noise that the steps of a window share, for a batch.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Shares {
     /// `A`, `[horizon, units]`.
@@ -88,10 +88,10 @@ impl JointHead {
         Self { label, mean, shared, correlation }
     }
 
-    /// Records the shares under the units' deviations `scales` `[batch, units]`.
+    /// Records the shares for the units' deviations `scales` `[batch, units]`.
     ///
     /// # Errors
-    /// Deviations of another number of units.
+    /// Fails for the wrong number of units.
     pub(crate) fn shares<T: Element>(
         &self,
         graph: &mut Graph<'_, T>,
@@ -120,7 +120,7 @@ impl JointHead {
     /// Records `t (B mu + c)` of means `[batch, units]` and total deviations, `[batch, horizon]`.
     ///
     /// # Errors
-    /// Means of another number of units, deviations of another horizon.
+    /// Fails for means of the wrong number of units, and for deviations of the wrong horizon.
     pub(crate) fn mean<T: Element>(
         &self,
         graph: &mut Graph<'_, T>,
@@ -133,11 +133,11 @@ impl JointHead {
         })
     }
 
-    /// Records `gain A d`: `d` is `[samples, batch, units]`, what samples have beyond the means,
-    /// the gain `[batch, horizon]`.
+    /// Records `gain A d`. `d` is `[samples, batch, units]`, the samples minus the means; `gain` is
+    /// `[batch, horizon]`.
     ///
     /// # Errors
-    /// Another number of units, or a gain of another horizon.
+    /// Fails for the wrong number of units, and for a gain of the wrong horizon.
     pub(crate) fn noise<T: Element>(
         &self,
         graph: &mut Graph<'_, T>,
@@ -151,7 +151,7 @@ impl JointHead {
         })
     }
 
-    /// The map of the means, `B` and `c`.
+    /// Returns the map of the means, `B` and `c`.
     pub(crate) fn mean_map(&self) -> &Linear {
         &self.mean
     }

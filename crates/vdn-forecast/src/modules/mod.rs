@@ -1,5 +1,5 @@
-//! The parts that a forecaster is built of beside its units: the encoder of two windows, the gated
-//! head and its moments, the joint head, per-window normalisation, covariates, the output noise.
+//! The parts of a forecaster other than its units: the encoder of two windows, the gated head and
+//! its moments, the joint head, per-window normalisation, covariate maps, and the output noise.
 
 pub(crate) mod covariate_maps;
 pub(crate) mod head;

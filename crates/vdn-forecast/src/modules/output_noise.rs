@@ -1,27 +1,28 @@
-//! The deviation of the observations around a sample's prediction, `sigma_y`.
+//! The standard deviation `sigma_y` of the observations around a sample's prediction.
 //!
-//! `sigma_y = min(softplus(rho) + 0.01, 50)`, with `rho` one parameter per step of the horizon, or a linear function of
-//! the encoder's context (so that the forecast knows when it is unsure).
+//! `sigma_y = min(softplus(rho) + 0.01, 50)`. Here `rho` is one parameter per step of the horizon,
+//! or a linear function of the encoder's context, so that the forecast's uncertainty depends on the
+//! input.
 
 use vdn_autograd::{Error, Var};
 use vdn_model::core::{Builder, Graph, Init, ParameterId};
 use vdn_model::modules::Linear;
 use vdn_tensor::Element;
 
-/// The smallest deviation.
+/// The lower limit of the deviation.
 const FLOOR: f64 = 0.01;
-/// The largest deviation.
+/// The upper limit of the deviation.
 const CEILING: f64 = 50.0;
-/// `rho` at the start: `softplus(0.54) + 0.01 = 1.01`, the deviation of standardised series.
+/// The initial `rho`: `softplus(0.54) + 0.01 = 1.01`, about the deviation of standardised series.
 const START: f64 = 0.54;
 
-/// Where the output deviation comes from.
+/// The source of the output deviation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OutputNoiseMode {
     /// One parameter per step of the horizon.
     Constant,
-    /// A linear function of the context; starts constant.
+    /// A linear function of the context; it is constant at the start of training.
     #[default]
     FromContext,
 }
@@ -40,7 +41,7 @@ enum Rho {
 }
 
 impl OutputNoise {
-    /// Deviations of `horizon` steps, from contexts of `width`.
+    /// Builds the deviations of `horizon` steps, from contexts of `width`.
     pub fn new<T: Element>(
         builder: &mut Builder<'_, T>,
         mode: OutputNoiseMode,
@@ -59,10 +60,11 @@ impl OutputNoise {
         Self { label, rho }
     }
 
-    /// Records the deviations: `[horizon]`, or `[batch, horizon]` from the context `h` `[batch, width]`.
+    /// Records the deviations: `[horizon]`, or `[batch, horizon]` from the context `h`
+    /// `[batch, width]`.
     ///
     /// # Errors
-    /// A context of another width.
+    /// Fails for a context of the wrong width.
     pub fn forward<T: Element>(&self, graph: &mut Graph<'_, T>, h: Var) -> Result<Var, Error> {
         graph.labelled(&self.label, |graph| {
             let rho = match &self.rho {

@@ -1,7 +1,9 @@
-//! The pair encoder: two windows of one series, the current one and one a few steps earlier.
+//! The pair encoder: its inputs are two windows of one series, the current one and one a few steps
+//! earlier.
 //!
-//! Each window is split into a trend (moving average, ends replicated) and the seasonal rest; both are projected and
-//! added. What the two windows share persists, what differs is an innovation, and a gate mixes them:
+//! Each window is split into a trend (a moving average with replicated ends) and the seasonal rest.
+//! Both parts are projected and added. The mean of the two projections is the persistent part,
+//! their difference is the innovation, and a gate mixes the two:
 //!
 //! ```text
 //! e(x) = W_s (x - trend(x)) + W_t trend(x) + biases           a = e(current)  b = e(previous)
@@ -13,7 +15,7 @@ use vdn_model::core::{Builder, Graph};
 use vdn_model::modules::{LayerNorm, Linear};
 use vdn_tensor::Element;
 
-/// The kernel that is asked for by none.
+/// The default kernel width.
 pub(crate) const DEFAULT_KERNEL: usize = 25;
 
 /// The pair encoder.
@@ -30,8 +32,9 @@ pub struct PairEncoder {
 }
 
 impl PairEncoder {
-    /// An encoder of windows of `input_len` into contexts of `width`. `kernel` is the width of the moving average (25
-    /// if `None`), limited to the window and made odd.
+    /// Builds an encoder of windows of `input_len` into contexts of `width`. `kernel` is the width
+    /// of the moving average (25 if `None`). A width beyond the window is reduced to it, and an
+    /// even width is made odd.
     pub fn new<T: Element>(
         builder: &mut Builder<'_, T>,
         input_len: usize,
@@ -50,17 +53,17 @@ impl PairEncoder {
         }
     }
 
-    /// The odd width of the moving average that is used when `requested` is asked for.
+    /// Returns the odd width of the moving average that is used for the width `requested`.
     #[must_use]
     pub fn effective_kernel(input_len: usize, requested: Option<usize>) -> usize {
         let kernel = requested.unwrap_or(DEFAULT_KERNEL).clamp(1, input_len.max(1));
         if kernel.is_multiple_of(2) { kernel - 1 } else { kernel }
     }
 
-    /// Records the encoder: both windows are `[batch, input_len]`, the context `[batch, width]`.
+    /// Records the encoder. Both windows are `[batch, input_len]`, the context is `[batch, width]`.
     ///
     /// # Errors
-    /// A window of another length.
+    /// Fails for a window of the wrong length.
     pub fn forward<T: Element>(
         &self,
         graph: &mut Graph<'_, T>,
@@ -70,11 +73,11 @@ impl PairEncoder {
         self.forward_beside(graph, current, previous, None)
     }
 
-    /// [`PairEncoder::forward`], with what is known beside the windows, `[batch, width]`, added
+    /// [`PairEncoder::forward`] with a contribution of covariates, `[batch, width]`, that is added
     /// before the activation.
     ///
     /// # Errors
-    /// A window of another length, or a part of another width.
+    /// Fails for a window of the wrong length, and for a contribution of the wrong width.
     pub fn forward_beside<T: Element>(
         &self,
         graph: &mut Graph<'_, T>,
@@ -104,9 +107,10 @@ impl PairEncoder {
         })
     }
 
-    /// Weight and bias of `e` as one linear map. The moving average is linear, `trend(x) = A x`, so
-    /// `W_s (x - A x) + W_t A x = (W_s + (W_t - W_s) A) x`: smoothing a difference of weights replaces smoothing the
-    /// windows and the second product. Parameters and their gradients are those of the two maps.
+    /// Records the weight and bias of `e` as one linear map. The moving average is linear,
+    /// `trend(x) = A x`, so `W_s (x - A x) + W_t A x = (W_s + (W_t - W_s) A) x`. Smoothing the
+    /// difference of the weights replaces smoothing the windows and the second product. The
+    /// parameters are still those of the two maps.
     fn projection<T: Element>(&self, graph: &mut Graph<'_, T>) -> Result<[Var; 2], Error> {
         let [seasonal, trend] = [&self.seasonal, &self.trend]
             .map(|map| [graph.parameter(map.weight()), graph.parameter(map.bias())]);

@@ -1,8 +1,9 @@
-//! [`Replacement`]: what a gated head says when one unit's activities are replaced and all others stay.
+//! [`Replacement`]: the outputs of a gated head after the activities of one unit are replaced.
 //!
-//! A whole forward pass for every unit would be dominated by the normalisation and the first linear map over all channels.
-//! Both change in a way that is known in closed form. With the base input `z` of a row, its mean `m` and its sum of
-//! squared deviations `Q`, `s^2 = Q/C + eps`, the normalisation's scale `g` and shift `b`, and the first map `F`
+//! A full forward pass for every unit would be dominated by the normalisation and the first linear
+//! map over all channels. The changes of both are known in closed form. For one row, let `z` be the
+//! base input, `m` its mean, `Q` its sum of squared deviations, and `s^2 = Q/C + eps`. Let `g` and
+//! `b` be the scale and shift of the normalisation, and `F` the first map, with bias `f`. Then
 //!
 //! ```text
 //! p = F (g (z - m)/s + b) + f          A = F diag(g)      a = A 1      c = F b + f
@@ -10,14 +11,14 @@
 //! p' = (p - c) s/s' + a (m - m')/s' + A_k d/s' + c
 //! ```
 //!
-//! so that a row costs `3 hidden` multiplications before the activation, in place of `channels * hidden`. What is left,
-//! activation and output maps, runs as a batch over many units.
+//! A row costs `3 hidden` multiplications before the activation, instead of `channels * hidden`.
+//! The activation and the output maps run as a batch over many units.
 
 use vdn_model::core::{Bindings, Parameters};
 use vdn_model::modules::Linear;
 use vdn_tensor::{Element, parallel};
 
-/// A head's parameters, as replacements need them.
+/// The parameters of a head, in the form that replacements use.
 #[derive(Clone, Debug)]
 pub(crate) struct ReplacementWeights<T> {
     /// `A` transposed, `[channels, hidden]`.
@@ -28,13 +29,13 @@ pub(crate) struct ReplacementWeights<T> {
     pub(crate) constant: Vec<T>,
     /// The direct map, transposed and scaled, `[channels, outputs]`.
     pub(crate) direct: Vec<T>,
-    /// What is added to the variance of `z`.
+    /// The constant that is added to the variance of `z`.
     pub(crate) epsilon: f64,
 }
 
 impl<T: Element> ReplacementWeights<T> {
-    /// Of a head that normalises with `scale` and `shift` `[channels]`, maps by `first` and, beside it, by `factor` times
-    /// `direct`.
+    /// Returns the weights of a head that normalises with `scale` and `shift` `[channels]`,
+    /// followed by the map `first`, and has a parallel map `factor` times `direct`.
     pub(crate) fn new(
         parameters: &Parameters<T>,
         [scale, shift]: [&[T]; 2],
@@ -82,7 +83,7 @@ impl<T: Element> ReplacementWeights<T> {
     }
 }
 
-/// The base inputs of a head, and what replacing their channels changes before the activation.
+/// The base inputs of a head, and the effect of replaced channels before the activation.
 #[derive(Clone, Debug)]
 pub(crate) struct Replacement<'a, T> {
     weights: &'a ReplacementWeights<T>,
@@ -90,12 +91,13 @@ pub(crate) struct Replacement<'a, T> {
     base: &'a [T],
     /// Their values before the activation, `[rows, hidden]`.
     hidden: &'a [T],
-    /// Of each row: mean, and sum of squared deviations.
+    /// For each row: the mean, and the sum of squared deviations.
     moments: Vec<[f64; 2]>,
 }
 
 impl<'a, T: Element> Replacement<'a, T> {
-    /// Of base inputs `[rows, channels]` that are `hidden` `[rows, hidden]` before the activation.
+    /// Takes the base inputs `[rows, channels]`, and their values `hidden` `[rows, hidden]` before
+    /// the activation.
     pub(crate) fn new(weights: &'a ReplacementWeights<T>, base: &'a [T], hidden: &'a [T]) -> Self {
         let channels = weights.channels();
         let moments = base.chunks_exact(channels).map(|row| {
@@ -105,13 +107,13 @@ impl<'a, T: Element> Replacement<'a, T> {
         Self { weights, base, hidden, moments: moments.collect() }
     }
 
-    /// Rows of the base.
+    /// Returns the number of rows of the base.
     pub(crate) fn rows(&self) -> usize {
         self.moments.len()
     }
 
-    /// The values before the activation when, in block `j` of `to` `[blocks, rows, hidden]`, channels
-    /// `first[j] .. first[j] + width` are those of `other` `[rows, channels]`.
+    /// Writes the values before the activation to `to` `[blocks, rows, hidden]`. In block `j`, the
+    /// channels `first[j] .. first[j] + width` are taken from `other` `[rows, channels]`.
     pub(crate) fn fill_hidden(&self, first: &[usize], width: usize, other: &[T], to: &mut [T]) {
         let (rows, hidden) = (self.rows(), self.weights.hidden());
         let channels = self.weights.channels() as f64;
@@ -145,7 +147,8 @@ impl<'a, T: Element> Replacement<'a, T> {
         });
     }
 
-    /// What the direct map adds to the outputs of a row when its channels `first .. first + width` are those of `other`.
+    /// Writes the change of a row's outputs through the direct map, if its channels
+    /// `first .. first + width` are taken from `other`.
     pub(crate) fn direct_change(
         &self,
         row: usize,
@@ -167,7 +170,7 @@ impl<'a, T: Element> Replacement<'a, T> {
     }
 }
 
-/// Room for the passes of replacements.
+/// The tape for the passes of replacements.
 #[derive(Debug, Default)]
 pub(crate) struct ReplacementTape<T: Element> {
     pub(crate) tape: vdn_autograd::Tape<T>,

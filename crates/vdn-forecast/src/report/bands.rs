@@ -1,11 +1,13 @@
-//! Energies over the epochs against the bands that controllers hold them in, from the files of every unit.
+//! Charts of the units' energies over epochs, relative to the bands of the controllers, from the
+//! files of every unit.
 
 use crate::report::history::Columns;
 use crate::report::units::{quantiles, spread_of};
 use vdn_train::report::html::{LineChart, Series};
 use vdn_train::units::UnitHistory;
 
-/// The bounds of the units' bands over epochs, medians over units, as broken lines; none without bands.
+/// Returns the bounds of the units' bands over epochs (medians over units) as broken lines; empty
+/// without bands.
 pub(super) fn bounds(units: &UnitHistory) -> Vec<Series> {
     if !units.has_bands() {
         return Vec::new();
@@ -20,7 +22,8 @@ pub(super) fn bounds(units: &UnitHistory) -> Vec<Series> {
     [("median lower bound", 1), ("median upper bound", 2)].map(median).into()
 }
 
-/// Where units are in their own bands, and how many are outside; nothing without bands.
+/// Returns the charts of the units' positions in their bands, and of the shares outside; empty
+/// without bands.
 pub(super) fn against_bands(units: &UnitHistory, history: &Columns) -> Vec<String> {
     if !units.has_bands() {
         return Vec::new();
@@ -28,7 +31,8 @@ pub(super) fn against_bands(units: &UnitHistory, history: &Columns) -> Vec<Strin
     vec![places(units, history).draw(), shares(units, history).draw()]
 }
 
-/// The place of energies in their bands: 0 at the lower bound, 1 at the upper one.
+/// Returns the chart of positions of energies in their bands: 0 is the lower bound, 1 the upper
+/// one.
 fn places(units: &UnitHistory, history: &Columns) -> LineChart {
     let place = |epoch: usize| -> Vec<f32> {
         let Some([energy, low, high]) = units.energy_and_band(epoch) else { return Vec::new() };
@@ -52,7 +56,7 @@ fn places(units: &UnitHistory, history: &Columns) -> LineChart {
     }
 }
 
-/// How many units are below, inside and above.
+/// Returns the chart of the shares of units below, inside and above their bands.
 fn shares(units: &UnitHistory, history: &Columns) -> LineChart {
     let of = |name: &str, holds: fn(f32, f32, f32) -> bool| {
         let at = |epoch: usize| -> Option<[f64; 2]> {

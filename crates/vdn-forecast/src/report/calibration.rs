@@ -1,15 +1,14 @@
-//! Whether probabilities can be believed: of single steps, along the horizon, and of several steps
-//! together.
+//! Calibration charts: of single steps, along the horizon, and of several steps together.
 
 use crate::evaluate::breakdown::{LEVEL, SeriesScores, by_step};
 use crate::run::experiment::Evaluated;
 use vdn_train::metrics::{IntervalSummary, PitHistogram, StepScore};
 use vdn_train::report::html::{Bars, LineChart, Page, Series, Table, number};
 
-/// The most contestants whose horizon means are shown.
+/// The maximum number of contestants whose horizon means are shown.
 const MOST_CONTESTANTS: usize = 3;
 
-/// Histograms of the probability integral transform, coverage by step, and central intervals.
+/// Adds histograms of the probability integral transform, coverage by step, and central intervals.
 pub(super) fn calibration(page: &mut Page, evaluated: &Evaluated, series: &[SeriesScores]) {
     let summary = &evaluated.summary;
     let mut figures = vec![
@@ -53,7 +52,8 @@ pub(super) fn calibration(page: &mut Page, evaluated: &Evaluated, series: &[Seri
     });
 }
 
-/// The histogram of a probability integral transform, beside a level one.
+/// Returns the histogram of a probability integral transform, with the uniform level for
+/// comparison.
 fn pit(title: &str, note: &str, share: &str, histogram: &PitHistogram) -> String {
     let bins = histogram.counts().len();
     Bars {
@@ -69,7 +69,7 @@ fn pit(title: &str, note: &str, share: &str, histogram: &PitHistogram) -> String
     .draw()
 }
 
-/// The share of targets inside the central interval, by step.
+/// Returns the chart of the share of targets inside the central interval, by step.
 fn coverage_by_step(series: &[SeriesScores]) -> String {
     let steps = by_step(series);
     let last = steps.len().max(1) as f64;

@@ -1,5 +1,5 @@
-//! Forecasts of some test windows beside what was observed: fans with paths, and the distribution
-//! of their mean and of their maximum.
+//! Charts of the forecasts of some test windows with the observed values: fans with paths, and the
+//! distributions of the mean and the maximum.
 
 use crate::data::WindowIndex;
 use crate::data::windows::evenly_spaced;
@@ -11,29 +11,29 @@ use vdn_model::core::streams::{EVALUATION_STEP, PATH_NOISE};
 use vdn_train::TrainError;
 use vdn_train::report::html::{Band, Bars, LineChart, Page, Series, Traces};
 
-/// Test windows whose forecasts are drawn.
+/// The number of test windows whose forecasts are drawn.
 const FANS: usize = 6;
-/// Steps of the past that a fan starts with, in horizons.
+/// The length of the past at the start of a fan, in horizons.
 const PAST: usize = 2;
-/// Paths in a fan: enough to see which steps move together, few enough to follow one.
+/// The number of paths in a fan: enough to see which steps move together, few enough to follow one.
 const DRAWN: usize = 3;
-/// Paths behind a histogram.
+/// The number of paths for a histogram.
 const COUNTED: usize = 4 * PATHS;
-/// Bins of a histogram.
+/// The number of bins of a histogram.
 const BINS: usize = 24;
-/// The quantiles of a fan: the ends of both intervals around the median.
+/// The quantiles of a fan: the ends of both intervals, and the median.
 const QUANTILES: [f64; 5] = [0.05, 0.25, 0.5, 0.75, 0.95];
 
 /// The forecast of one window, in standardised units.
 struct Forecast {
     window: WindowIndex,
-    /// Those of [`QUANTILES`], each `[H]`.
+    /// The values of [`QUANTILES`], each `[H]`.
     quantiles: [Vec<f64>; 5],
-    /// `[COUNTED, H]`.
+    /// The paths, `[COUNTED, H]`.
     paths: Vec<f64>,
 }
 
-/// Fans and histograms of windows that are evenly spaced.
+/// Adds fans and histograms of evenly spaced windows.
 pub(super) fn forecasts(page: &mut Page, evaluated: &Evaluated) -> Result<(), TrainError> {
     let found = found(evaluated)?;
     let fans: Vec<String> = found.iter().map(|own| fan(evaluated, own)).collect();
@@ -58,7 +58,7 @@ pub(super) fn forecasts(page: &mut Page, evaluated: &Evaluated) -> Result<(), Tr
     Ok(())
 }
 
-/// The forecasts of the windows that are drawn.
+/// Returns the forecasts of the windows to draw.
 fn found(evaluated: &Evaluated) -> Result<Vec<Forecast>, TrainError> {
     let Evaluated { experiment, model, parameters, .. } = evaluated;
     let test = &experiment.data.splits().test;
@@ -90,7 +90,7 @@ fn found(evaluated: &Evaluated) -> Result<Vec<Forecast>, TrainError> {
 }
 
 impl Forecast {
-    /// The series' name, and where the first step stands.
+    /// Returns the name of the series, and the date or row of the first step.
     fn title(&self, evaluated: &Evaluated) -> String {
         let data = &evaluated.experiment.data;
         let (series, t) = (self.window.series as usize, self.window.t as usize);
@@ -98,12 +98,12 @@ impl Forecast {
         format!("{} from {place}", data.names()[series])
     }
 
-    /// A standardised value in the unit of its series.
+    /// Converts a standardised value to the unit of its series.
     fn own(&self, evaluated: &Evaluated, z: f64) -> f64 {
         evaluated.experiment.data.scaler().inverse(self.window.series as usize, z)
     }
 
-    /// The unit of the vertical axis: large integers are shown less an offset.
+    /// Returns the unit of the vertical axis. Large integers are shown minus an offset.
     fn unit(&self, evaluated: &Evaluated) -> String {
         match evaluated.experiment.data.offset(self.window.series as usize) {
             0 => "units of the data".to_owned(),
@@ -150,7 +150,7 @@ fn fan(evaluated: &Evaluated, forecast: &Forecast) -> String {
     .draw()
 }
 
-/// One number of all steps.
+/// A function that maps all steps to one number.
 #[derive(Clone, Copy, Debug)]
 enum Whole {
     Mean,

@@ -1,14 +1,14 @@
-//! What `history.csv` tells: numbers over epochs.
+//! The content of `history.csv`: numbers over epochs.
 
 use std::path::Path;
 use vdn_train::TrainError;
 use vdn_train::report::html::{LineChart, Page, Series};
 use vdn_train::run::read_bounded;
 
-/// The largest of these files that is read: 256 MiB, of which a page would draw a million epochs.
+/// The maximum size of such a file: 256 MiB, which is about a million epochs.
 const MOST_BYTES: u64 = 256 << 20;
 
-/// The columns of a CSV file of numbers, whichever there are; what is no number is NaN.
+/// The columns of a CSV file of numbers. Cells that are not numbers are NaN.
 pub(super) struct Columns {
     names: Vec<String>,
     rows: Vec<Vec<f64>>,
@@ -28,12 +28,12 @@ impl Columns {
         Ok(Self { names, rows })
     }
 
-    /// How many rows there are: of a history, its epochs.
+    /// Returns the number of rows, which are the epochs of a history.
     pub(super) fn epochs(&self) -> usize {
         self.rows.len()
     }
 
-    /// The rows in which a column has this value.
+    /// Returns the rows in which a column has this value.
     pub(super) fn with(&self, name: &str, value: f64) -> Self {
         let at = self.names.iter().position(|n| n == name);
         let own = self.rows.iter().filter(|row| at.is_some_and(|at| row[at] == value));
@@ -45,11 +45,11 @@ impl Columns {
         Some(self.rows.iter().map(|row| row[at]).collect())
     }
 
-    /// The column over epochs, as a line.
+    /// Returns a column over epochs, as a line.
     fn series(&self, column: &str, name: &str) -> Option<Series> {
         let epochs = self.column("epoch")?;
         let values = self.column(column)?;
-        // A measure that the run has not.
+        // The run does not have this measure.
         if values.iter().all(|x| x.is_nan()) {
             return None;
         }
@@ -57,18 +57,19 @@ impl Columns {
         Some(Series { name: name.to_owned(), points, dashed: false })
     }
 
-    /// The epoch whose weights were kept.
+    /// Returns the epoch whose weights were kept.
     fn best(&self) -> Option<f64> {
         let best = self.column("best")?.iter().rposition(|b| *b == 1.0)?;
         Some(self.column("epoch")?[best])
     }
 
-    /// Where the kept epoch is, as a mark in charts.
+    /// Returns the position of the kept epoch, as a mark in charts.
     pub(super) fn mark(&self) -> Option<(f64, String)> {
         self.best().map(|epoch| (epoch, "kept".to_owned()))
     }
 
-    /// A chart over epochs of those columns that are there and hold a number; `None` without any.
+    /// Returns a chart over epochs of those columns that exist and contain a number; `None` if
+    /// there are none.
     pub(super) fn chart(
         &self,
         title: &str,
@@ -90,7 +91,7 @@ impl Columns {
     }
 }
 
-/// Losses and scores over epochs.
+/// Adds the charts of losses and scores over epochs.
 pub(super) fn training(page: &mut Page, history: &Columns) {
     let charts = [
         history.chart(

@@ -1,4 +1,5 @@
-//! Units in the weights that were kept: histograms on the test windows, who lives, what units bring and cost.
+//! The units at the kept weights: histograms on the test windows, living units, and their value and
+//! cost.
 
 use crate::report::history::Columns;
 use crate::run::directory::RunDirectory;
@@ -9,13 +10,14 @@ use vdn_train::TrainError;
 use vdn_train::report::html::{Bars, Page, Scatter, Table, number};
 use vdn_train::units::LayerUse;
 
-/// Bins of histograms over units.
+/// The number of bins of histograms over units.
 const BINS: usize = 32;
 
-/// Histograms over the units of the stored weights, layer by layer, and why units do not live.
+/// Adds histograms over the units of the stored weights, layer by layer, and the reasons why units
+/// are not living.
 ///
 /// # Errors
-/// `units.csv` is there but cannot be read.
+/// Fails if `units.csv` exists but cannot be read.
 pub(super) fn at_the_end(
     page: &mut Page,
     evaluated: &Evaluated,
@@ -53,7 +55,7 @@ pub(super) fn at_the_end(
     Ok(())
 }
 
-/// Measures of a layer's latent dimensions.
+/// Returns the histograms of measures of a layer's latent dimensions.
 fn histograms(units: &UnitStatistics) -> Vec<String> {
     let logarithms: Vec<f64> = units.signal_to_noise().iter().map(|x| x.log10()).collect();
     vec![
@@ -84,7 +86,7 @@ fn histograms(units: &UnitStatistics) -> Vec<String> {
     ]
 }
 
-/// The collapse table of every layer.
+/// Adds the collapse table of every layer.
 fn who_lives(page: &mut Page, evaluated: &Evaluated) {
     let Some(report) = &evaluated.report.units else { return };
     for layer in &report.layers {
@@ -111,7 +113,7 @@ fn who_lives(page: &mut Page, evaluated: &Evaluated) {
     }
 }
 
-/// What the units bring and cost together.
+/// Adds the table of the value and cost of all units together.
 fn worth(page: &mut Page, evaluated: &Evaluated) {
     let Some(report) = &evaluated.report.units else { return };
     let Some(together) = &report.together else { return };
@@ -151,7 +153,7 @@ fn worth(page: &mut Page, evaluated: &Evaluated) {
     });
 }
 
-/// The energy of every unit beside the band that it is to keep to.
+/// Returns the chart of the energy of every unit with its target band.
 fn energy_and_band(energy: &[f64], bounds: &EnergyBand) -> Scatter {
     let k = (energy.len() / bounds.len().max(1)).max(1);
     let energy: Vec<f64> =
@@ -174,10 +176,10 @@ fn energy_and_band(energy: &[f64], bounds: &EnergyBand) -> Scatter {
     }
 }
 
-/// What each unit costs and brings.
+/// Returns the chart of the cost and value of each unit.
 fn cost_and_value(units: &Columns) -> Scatter {
     let column = |name: &str| units.column(name).unwrap_or_default();
-    // The KL per window is value less net value, whatever the latent dimensions.
+    // The KL per window is value minus net value, for any number of latent dimensions.
     let (value, net) = (column("value"), column("net"));
     let points = value.iter().zip(&net).map(|(value, net)| [value - net, *value]).collect();
     Scatter {

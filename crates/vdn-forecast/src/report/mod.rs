@@ -1,4 +1,4 @@
-//! The page of a run: what [`html`](vdn_train) draws, from the run's files and a fresh pass over
+//! The HTML page of a run, drawn with [`html`](vdn_train) from the run's files and a new pass over
 //! its test windows.
 
 mod bands;
@@ -19,13 +19,15 @@ use vdn_model::core::Parameters;
 use vdn_train::TrainError;
 use vdn_train::report::html::Page;
 
-/// One self-contained HTML page about a run. It begins with what a forecaster looks for: scores (by
-/// series and by step of the horizon, too), forecasts of test windows, calibration. The history of
-/// the training and what the units carry follow. The model is read back and scored on its test
-/// windows again, so that the page tells what the stored weights do.
+/// Returns one self-contained HTML page about a run.
+///
+/// The page begins with scores (also by series and by step of the horizon), forecasts of test
+/// windows, and calibration. The training history and the information in the units follow. The
+/// stored model is loaded and scored again on its test windows, so that the page describes the
+/// stored weights.
 ///
 /// # Errors
-/// The directory, its data or its weights cannot be read or do not fit each other.
+/// Fails if the directory, its data or its weights cannot be read or do not fit each other.
 pub fn report_run(run: &RunDirectory) -> Result<String, TrainError> {
     let evaluated = evaluate_stored(run)?;
     let history = Columns::read(&run.history(false))?;
@@ -43,14 +45,14 @@ pub fn report_run(run: &RunDirectory) -> Result<String, TrainError> {
     Ok(page.finish())
 }
 
-/// A contestant's scores by series and by step.
+/// The scores of a contestant by series and by step.
 struct Contestant {
     name: String,
     series: Vec<SeriesScores>,
 }
 
-/// The model, its twin and the seasonal naive forecast, as far as the run has them; the model is
-/// the first.
+/// Returns the model, its twin and the seasonal naive forecast, if the run has them. The model
+/// comes first.
 fn broken_down(evaluated: &Evaluated) -> Result<Vec<Contestant>, TrainError> {
     let Evaluated { experiment, model, parameters, twin, .. } = evaluated;
     let data = &experiment.data;
@@ -63,7 +65,7 @@ fn broken_down(evaluated: &Evaluated) -> Result<Vec<Contestant>, TrainError> {
     if let Some((twin, parameters)) = twin {
         found.push(of_model(twin, parameters)?);
     }
-    // Why it may be missing is among the notes of the report.
+    // The notes of the report give the reason if the baseline is missing.
     if let Some((name, _, forecasts)) = experiment.seasonal_naive(&mut Vec::new())? {
         let series = by_series_of(&forecasts, data, experiment.config.train.averages())?;
         found.push(Contestant { name, series });

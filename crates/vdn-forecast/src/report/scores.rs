@@ -1,5 +1,5 @@
-//! The tables that a page begins with: all contestants by steps and as wholes, the model by series
-//! and by step.
+//! The tables at the beginning of a page: all contestants by steps and as wholes, the model by
+//! series and by step.
 
 use crate::evaluate::ProbTsScores;
 use crate::evaluate::breakdown::{SeriesScores, by_step};
@@ -10,12 +10,12 @@ use crate::run::report::Row;
 use vdn_train::metrics::StepScore;
 use vdn_train::report::html::{LineChart, Page, Series, Table, number};
 
-/// The most series in the table by series.
+/// The maximum number of series in the table by series.
 const MOST_SERIES: usize = 200;
-/// The most series with a chart of their own.
+/// The maximum number of series with their own chart.
 const MOST_CHARTS: usize = 6;
 
-/// All of them.
+/// Adds all score tables and charts.
 pub(super) fn scores(page: &mut Page, evaluated: &Evaluated, all: &[Contestant]) {
     let report = &evaluated.report;
     let [train, validation, test] = report.windows;
@@ -51,7 +51,7 @@ pub(super) fn scores(page: &mut Page, evaluated: &Evaluated, all: &[Contestant])
     page.section("Scores by step of the horizon", &lead, &figures);
 }
 
-/// A number with so many decimals, or a dash.
+/// Formats a number with this many decimals, or a dash.
 fn decimals(x: Option<f64>, digits: usize) -> String {
     x.map_or_else(|| "-".to_owned(), |x| format!("{x:.digits$}"))
 }
@@ -60,7 +60,7 @@ fn heads(names: &[&str]) -> Vec<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
 }
 
-/// Every contestant, judged at single steps.
+/// Returns the table of every contestant's scores of single steps.
 fn contestants(evaluated: &Evaluated) -> Table {
     let report = &evaluated.report;
     let row = |row: &Row| {
@@ -102,7 +102,8 @@ fn contestants(evaluated: &Evaluated) -> Table {
     }
 }
 
-/// Every contestant, judged by statements about several steps; `None` where nobody is.
+/// Returns the table of every contestant's scores of several steps together; `None` if there are
+/// none.
 fn as_wholes(rows: &[Row]) -> Option<Table> {
     let judged: Vec<&Row> = rows.iter().filter(|row| row.wholes.horizon_mean.is_some()).collect();
     let blocks = &judged.first()?.wholes.block_sums;
@@ -146,7 +147,7 @@ fn as_wholes(rows: &[Row]) -> Option<Table> {
     })
 }
 
-/// The scores of the ProbTS benchmark; `None` but under its protocol.
+/// Returns the scores of the ProbTS benchmark; `None` under other protocols.
 fn of_probts(rows: &[Row]) -> Option<Table> {
     let scored = || rows.iter().filter_map(|row| Some((&row.name, row.probts?)));
     let (_, first) = scored().next()?;
@@ -172,7 +173,8 @@ fn of_probts(rows: &[Row]) -> Option<Table> {
     })
 }
 
-/// The model by series, in the series' own units, with the CRPS of the others.
+/// Returns the table of the model's scores by series, in the series' own units, with the CRPS of
+/// the other contestants.
 fn each_series(evaluated: &Evaluated, all: &[Contestant]) -> Table {
     let data = &evaluated.experiment.data;
     let (model, others) = (&all[0].series, &all[1..]);
@@ -224,7 +226,7 @@ fn each_series(evaluated: &Evaluated, all: &[Contestant]) -> Table {
     }
 }
 
-/// A step without a target is left out.
+/// Returns a line over the steps. A step without a target is skipped.
 fn line(name: &str, steps: &[Option<StepScore>], of: impl Fn(&StepScore) -> f64) -> Series {
     let point = |(step, score): (u32, &Option<StepScore>)| {
         score.as_ref().map(|score| [f64::from(step), of(score)])
@@ -233,7 +235,7 @@ fn line(name: &str, steps: &[Option<StepScore>], of: impl Fn(&StepScore) -> f64)
     Series { name: name.to_owned(), points, dashed: false }
 }
 
-/// All series together, by step.
+/// Returns the charts over all series, by step.
 fn along_the_horizon(all: &[Contestant]) -> Vec<String> {
     let steps: Vec<(&str, Vec<Option<StepScore>>)> =
         all.iter().map(|one| (&one.name[..], by_step(&one.series))).collect();
@@ -251,7 +253,7 @@ fn along_the_horizon(all: &[Contestant]) -> Vec<String> {
     vec![chart("CRPS", |step| step.crps), chart("MAE", |step| step.absolute_error)]
 }
 
-/// One series by step, in its own unit.
+/// Returns the chart of one series by step, in its own unit.
 fn of_series(evaluated: &Evaluated, all: &[Contestant], place: usize) -> String {
     let data = &evaluated.experiment.data;
     let of = |one: &Contestant| {

@@ -1,4 +1,4 @@
-//! Units over the epochs, from `history.csv` and the files of every unit.
+//! The units over epochs, from `history.csv` and the files of every unit.
 
 use crate::forecaster::Forecaster;
 use crate::report::bands::{against_bands, bounds};
@@ -10,14 +10,14 @@ use vdn_train::TrainError;
 use vdn_train::report::html::{Band, HeatMap, LineChart, Page, Series};
 use vdn_train::units::{UnitHistory, layer_file};
 
-/// Of a layer that is held in energy bands, in a run that does not tell which.
+/// The note for a layer with energy bands, in a run that did not record their bounds.
 const NO_BOUNDS: &str = "The units have energy bands, but this run is of an earlier version, which did not record their bounds: \
                          train it again to see them.";
 
-/// The layers over epochs, and every unit over epochs; nothing for a run without units.
+/// Adds the charts of the layers and of every unit over epochs; nothing for a run without units.
 ///
 /// # Errors
-/// A file of units is there but cannot be read.
+/// Fails if a file of units exists but cannot be read.
 pub(super) fn over_epochs(
     page: &mut Page,
     history: &Columns,
@@ -51,7 +51,7 @@ pub(super) fn over_epochs(
     Ok(())
 }
 
-/// Means over the units of each layer, all layers in one chart.
+/// Returns the charts of means over the units of each layer, with all layers in one chart.
 fn side_by_side(history: &Columns, layers: &[usize]) -> Vec<String> {
     let charts = [
         ("rate", "Rate", "Information about what the units see, mean over units.", "nats"),
@@ -78,7 +78,8 @@ fn side_by_side(history: &Columns, layers: &[usize]) -> Vec<String> {
     charts.iter().filter_map(chart).collect()
 }
 
-/// The units of one layer, whose columns of the history begin with `prefix`; `banded`: they are held in energy bands.
+/// Returns the charts of the units of one layer. Its columns in the history begin with `prefix`.
+/// `banded` says whether its units have energy bands.
 fn of_layer(history: &Columns, units: &UnitHistory, prefix: &str, banded: bool) -> Vec<String> {
     let chart = |title: &str, note: &str, label: &str, names: &[&str]| {
         let columns: Vec<String> = names.iter().map(|name| format!("{prefix}{name}")).collect();
@@ -137,8 +138,8 @@ fn of_layer(history: &Columns, units: &UnitHistory, prefix: &str, banded: bool) 
     figures
 }
 
-/// Each epoch's number, from 1, with the quantiles 0.05, 0.5 and 0.95 of what its units have (epochs counted from 0); epochs
-/// in which they have no numbers are left out.
+/// Returns, for each epoch, its number (from 1) and the quantiles 0.05, 0.5 and 0.95 of the values
+/// that `of` returns for it (from 0). Epochs without finite values are skipped.
 pub(super) fn quantiles(epochs: usize, of: impl Fn(usize) -> Vec<f32>) -> Vec<[f64; 4]> {
     let mut found = Vec::with_capacity(epochs);
     for epoch in 0..epochs {
@@ -155,7 +156,8 @@ pub(super) fn quantiles(epochs: usize, of: impl Fn(usize) -> Vec<f32>) -> Vec<[f
     found
 }
 
-/// Median and the middle 90 % over units of what they have in each epoch.
+/// Returns a chart of the median and the central 90 % over units of the values that `of` returns
+/// for each epoch.
 pub(super) fn spread_of(epochs: usize, of: impl Fn(usize) -> Vec<f32>) -> LineChart {
     let found = quantiles(epochs, of);
     let median = found.iter().map(|&[epoch, _, median, _]| [epoch, median]).collect();
@@ -168,7 +170,7 @@ pub(super) fn spread_of(epochs: usize, of: impl Fn(usize) -> Vec<f32>) -> LineCh
     }
 }
 
-/// Every unit's rate in every epoch, units in the order of their last rate.
+/// Returns the rate of every unit in every epoch. Units are ordered by their last rate.
 fn rates(units: &UnitHistory) -> HeatMap {
     let at = UnitHistory::measure("rate").unwrap_or_default();
     let epochs: Vec<&[f32]> =
@@ -183,7 +185,7 @@ fn rates(units: &UnitHistory) -> HeatMap {
         .collect();
     let mut finite: Vec<f64> = rows.iter().flatten().copied().filter(|x| x.is_finite()).collect();
     finite.sort_unstable_by(f64::total_cmp);
-    // A few units of large rates must not make all others dark.
+    // A few units with large rates must not make all others dark.
     let high = finite.get(finite.len() * 99 / 100).copied().unwrap_or(1.0);
     HeatMap {
         title: "Rate of every unit".to_owned(),

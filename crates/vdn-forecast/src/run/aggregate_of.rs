@@ -1,25 +1,25 @@
-//! Which steps of a forecast are made one number of, and how.
+//! The aggregation of several steps of a forecast into one number.
 
 use serde::{Deserialize, Serialize};
 use std::str::FromStr;
 use vdn_train::TrainError;
 use vdn_train::config::read_at;
 
-/// How steps become one number.
+/// The function that aggregates steps into one number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AggregateKind {
-    /// Their mean: in closed form where the forecast has one, else exact for 2048 samples of the
-    /// units.
+    /// The mean of the steps. It is exact: from the closed form if the forecast has one, else given
+    /// 2048 samples of the units.
     Mean,
-    /// Their sum, as the mean.
+    /// The sum of the steps, computed like the mean.
     Sum,
-    /// The largest of them, by 2048 paths.
+    /// The maximum of the steps, from 2048 paths.
     Max,
 }
 
 impl AggregateKind {
-    /// The name of the kind in options and tables.
+    /// Returns the name of the kind in options and tables.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -30,8 +30,8 @@ impl AggregateKind {
     }
 }
 
-/// An aggregate of the first steps of a forecast: `mean`, `sum` or `max`, of all steps or, as in
-/// `sum:24`, of the first 24.
+/// An aggregate of the first steps of a forecast: `mean`, `sum` or `max`. It covers all steps or,
+/// as in `sum:24`, the first 24.
 ///
 /// ```
 /// use vdn_forecast::run::{AggregateKind, AggregateOf};
@@ -43,9 +43,9 @@ impl AggregateKind {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AggregateOf {
-    /// What is made of them.
+    /// The aggregation function.
     pub kind: AggregateKind,
-    /// How many steps, from the first; `None`: all.
+    /// The number of steps, from the first one; `None`: all.
     pub steps: Option<usize>,
 }
 

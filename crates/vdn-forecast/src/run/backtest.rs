@@ -1,5 +1,5 @@
-//! Backtests: forecasts from origins that roll through the end of the series, by models that saw
-//! nothing behind their origin.
+//! Backtests: forecasts from rolling origins at the end of the series, by models that are trained
+//! only on the rows before their origin.
 //!
 //! ```text
 //! for each origin, `step` rows apart, the last one `horizon` rows before the end:
@@ -8,10 +8,11 @@
 //!     widen the interval by what it missed at origins whose rows were all known by now
 //! ```
 //!
-//! The interval is calibrated by split-conformal prediction: the scores are those of Y. Romano, E.
-//! Patterson and E. Candès, "Conformalized Quantile Regression", NeurIPS 2019: how far a value lies
-//! outside of its interval, negative inside. They are taken step by step of the horizon, in
-//! standardised units, of a series by itself once it has thirty of them, of all series until then.
+//! The interval is calibrated by split-conformal prediction with the scores of Y. Romano, E.
+//! Patterson and E. Candès, "Conformalized Quantile Regression", NeurIPS 2019. The score is the
+//! distance of a value from its interval, negative inside. Each step of the horizon is calibrated
+//! separately, in standardised units. A series uses its own scores if it has at least thirty, and
+//! the scores of all series until then.
 
 use crate::config::RunConfig;
 use crate::data::{Covariates, Dataset, Protocol, SeriesTable, WindowSpec};
@@ -30,10 +31,10 @@ use vdn_train::metrics::window_crps;
 use vdn_train::run::store::Interrupt;
 use vdn_train::train::{ByOutcomes, Divergence, Trainer};
 
-/// The shares of the windows before an origin that a model is trained on and chosen by.
+/// The shares of the windows before an origin for training and for validation.
 const SHARES: Protocol = Protocol::Reference { train: 0.85, validation: 0.15 };
 
-/// Where the origins of a backtest lie, and how often the model is trained again.
+/// The origins of a backtest, and how often the model is retrained.
 ///
 /// ```
 /// use vdn_forecast::run::BacktestOptions;
@@ -41,12 +42,12 @@ const SHARES: Protocol = Protocol::Reference { train: 0.85, validation: 0.15 };
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BacktestOptions {
-    /// How many origins, 1 to 10 000; 10.
+    /// The number of origins, 1 to 10 000. Default: 10.
     pub windows: usize,
-    /// Rows from an origin to the next one, at least 1; `None`: the horizon.
+    /// The number of rows between origins, at least 1; `None`: the horizon.
     pub step: Option<usize>,
-    /// Origins from one training to the next one; 0: the model is trained before the first origin
-    /// alone.
+    /// The number of origins between trainings; 0: the model is trained only before the first
+    /// origin.
     pub refit: usize,
 }
 
@@ -56,32 +57,33 @@ impl Default for BacktestOptions {
     }
 }
 
-/// What a backtest came to; scores are in standardised units of the rows trained on.
+/// The results of a backtest. Scores are in standardised units of the training rows.
 #[derive(Clone, Debug, Serialize)]
 pub struct Backtest {
-    /// Where the data come from.
+    /// The source of the data.
     pub data: String,
-    /// Rows forecast from each origin.
+    /// The number of rows forecast from each origin.
     pub horizon: usize,
-    /// Origins.
+    /// The number of origins.
     pub windows: usize,
-    /// Rows from an origin to the next one.
+    /// The number of rows between origins.
     pub step: usize,
-    /// How many models were trained.
+    /// The number of trained models.
     pub trainings: usize,
     /// The nominal coverage of the intervals.
     pub level: f64,
-    /// All series and steps of the horizon together.
+    /// The scores over all series and steps of the horizon.
     pub overall: BacktestScores,
-    /// The steps of the horizon; `None` (`null` in JSON) for a step whose targets are all missing.
+    /// The scores of each step of the horizon; `None` (`null` in JSON) for a step whose targets are
+    /// all missing.
     pub by_step: Vec<Option<BacktestScores>>,
-    /// The series, by name; `None` for one whose targets are all missing.
+    /// The scores of each series, by name; `None` for a series whose targets are all missing.
     pub by_series: Vec<(String, Option<BacktestScores>)>,
-    /// What was done to the rows, which series are left out, and which trainings diverged.
+    /// Notes on changes to the rows, skipped series, and diverged trainings.
     pub notes: Vec<String>,
 }
 
-/// A model that was trained on the rows before an origin.
+/// A model trained on the rows before an origin.
 struct Fitted {
     model: Forecaster,
     parameters: Parameters<f32>,
@@ -89,12 +91,12 @@ struct Fitted {
     covariates: Covariates,
 }
 
-/// Backtests the model of a configuration on its data; the splits of `data.protocol` play no part.
-/// `trained` hears of every training, with the number of its origin from 0.
+/// Backtests the model of a configuration on its data. The splits of `data.protocol` are not used.
+/// `trained` is called before every training, with the number of its origin from 0.
 ///
 /// # Errors
-/// Options outside of their domains; series too short for so many origins; no target at any origin;
-/// those of a training.
+/// Fails for options outside their domains, for series that are too short for the origins, and if
+/// all targets are missing; the errors of a training.
 pub fn backtest(
     config: &RunConfig,
     options: BacktestOptions,
@@ -110,11 +112,11 @@ pub fn backtest(
     if !(1..=1 << 24).contains(&step) {
         return refuse(format!("step = {step}: has to be in 1 to 2^24"));
     }
-    // A backtest trains on fewer rows than a run.
+    // This check is conservative: a backtest trains on fewer rows than a run.
     Experiment::load(config.clone())?.memory()?;
     let table = config.data.load_table()?;
     let spec = WindowSpec { protocol: SHARES, ..config.data.window_spec() };
-    // Rows from an origin to the end of the series.
+    // The number of rows from an origin to the end of the series.
     let rest = |window: usize| horizon + (options.windows - 1 - window) * step;
     let long = |&series: &usize| {
         table.columns[series].len() >= rest(0) + spec.first_start() + horizon + 10
@@ -182,7 +184,7 @@ fn names(table: &SeriesTable, used: &[usize]) -> Vec<String> {
     used.iter().map(|&series| table.names[series].clone()).collect()
 }
 
-/// Trains on the rows before an origin; says if that diverged.
+/// Trains on the rows before an origin. Also returns whether the training diverged.
 fn fit(
     config: &RunConfig,
     known: SeriesTable,
@@ -199,7 +201,7 @@ fn fit(
     Ok((Fitted { model, parameters, scaler, covariates }, found))
 }
 
-/// What was forecast for each step of a window, and what came.
+/// Returns the forecast and the target of each step of a window.
 fn points(
     prediction: &Prediction,
     row: usize,
@@ -223,7 +225,7 @@ fn points(
 }
 
 impl Backtest {
-    /// All of it as JSON; a number that is not finite is `null`.
+    /// Returns the results as JSON; a number that is not finite becomes `null`.
     #[must_use]
     pub fn to_json(&self) -> String {
         serde_json::to_string_pretty(self).expect("a structure of names and numbers is JSON")

@@ -1,4 +1,4 @@
-//! Scores of a backtest, and the calibration of its intervals.
+//! The scores of a backtest, and the calibration of its intervals.
 
 use serde::Serialize;
 use std::fmt;
@@ -6,60 +6,60 @@ use std::fmt;
 /// The nominal coverage of the intervals.
 pub(super) const LEVEL: f64 = 0.9;
 
-/// Known misses of a series from which on its own ones are used: a share of 0.9 of thirty has a
-/// standard error of 0.05.
+/// The minimum number of known scores for a series to be calibrated by its own scores. A share of
+/// 0.9 of thirty values has a standard error of 0.05.
 const OWN: usize = 30;
 
-/// A step of a forecast, in standardised units.
+/// The forecast and target of one step, in standardised units.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Point {
     pub(super) target: f64,
     pub(super) mean: f64,
-    /// The ends of the central interval.
+    /// The lower end of the central interval; `high` is its upper end.
     pub(super) low: f64,
     pub(super) high: f64,
     pub(super) crps: f64,
-    /// What the series never falls below.
+    /// The lower limit of the series.
     pub(super) floor: f64,
 }
 
 impl Point {
-    /// How far the target lies outside of the interval; negative inside.
+    /// Returns the distance of the target from the interval; negative inside.
     fn miss(&self) -> f64 {
         (self.low - self.target).max(self.target - self.high)
     }
 }
 
-/// Averages over forecasts of a backtest.
+/// Averages over the forecasts of a backtest.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct BacktestScores {
-    /// How many targets were there.
+    /// The number of observed targets.
     pub targets: usize,
-    /// Mean squared error of the mean.
+    /// The mean squared error of the mean.
     pub mse: f64,
-    /// Mean absolute error of the mean.
+    /// The mean absolute error of the mean.
     pub mae: f64,
-    /// Exact CRPS of the predictive distribution.
+    /// The exact CRPS of the predictive distribution.
     pub crps: f64,
-    /// Share of targets inside the central 90 % interval.
+    /// The share of targets inside the central 90 % interval.
     pub coverage: f64,
-    /// Mean width of that interval.
+    /// The mean width of that interval.
     pub width: f64,
-    /// The interval before and after calibration; `None` where too few forecasts came before.
+    /// The interval before and after calibration; `None` if too few earlier forecasts were known.
     pub calibrated: Option<Calibrated>,
 }
 
-/// Intervals of those forecasts that could be calibrated.
+/// The intervals of the forecasts that could be calibrated.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Calibrated {
-    /// Share of targets inside before calibration.
+    /// The share of targets inside before calibration.
     pub before: f64,
-    /// Share of targets inside after calibration.
+    /// The share of targets inside after calibration.
     pub after: f64,
-    /// The standard error of `after`, from one origin to the next: steps and series of one origin
-    /// are not independent. `None` for fewer than two origins.
+    /// The standard error of `after` across origins: steps and series of one origin are not
+    /// independent. `None` for fewer than two origins.
     pub after_error: Option<f64>,
-    /// Mean width after calibration.
+    /// The mean width after calibration.
     pub width: f64,
 }
 
@@ -83,11 +83,11 @@ struct Sum {
     scores: BacktestScores,
     calibrated_count: f64,
     calibrated: Calibrated,
-    /// Of each origin: calibrated targets, and those of them that were inside.
+    /// The calibrated targets of each origin.
     origins: Vec<Share>,
 }
 
-/// How many targets of an origin were inside of their intervals.
+/// The number of targets of an origin, and of those inside their intervals.
 #[derive(Clone, Copy, Debug)]
 struct Share {
     origin: usize,
@@ -95,8 +95,8 @@ struct Share {
     inside: f64,
 }
 
-/// The standard error of the share of all targets that are inside, where origins are independent;
-/// `None` for fewer than two.
+/// Returns the standard error of the share of targets inside, if origins are independent; `None`
+/// for fewer than two origins.
 fn share_error(origins: &[Share]) -> Option<f64> {
     let [targets, inside] =
         [|o: &Share| o.targets, |o: &Share| o.inside].map(|of| origins.iter().map(of).sum::<f64>());
@@ -131,7 +131,7 @@ impl Sum {
         }
     }
 
-    /// `None` of nothing.
+    /// Returns the averages; `None` without targets.
     fn mean(&self) -> Option<BacktestScores> {
         let Self { targets, scores: s, calibrated_count: n, calibrated: c, origins } = self;
         let count = *targets as f64;
@@ -156,7 +156,7 @@ impl Sum {
     }
 }
 
-/// Averages by step or by series.
+/// The averages of each step or of each series.
 type Means = Vec<Option<BacktestScores>>;
 
 /// Sums over the forecasts of a backtest, origin by origin.
@@ -164,9 +164,9 @@ pub(super) struct Sums {
     all: Sum,
     steps: Vec<Sum>,
     series: Vec<Sum>,
-    /// By steps of the horizon: the origin and the series of each forecast, and how far it missed.
+    /// For each step of the horizon: the origin, the series and the score of each forecast.
     misses: Vec<Vec<(usize, usize, f64)>>,
-    /// Rows from an origin to the next one.
+    /// The number of rows between origins.
     apart: usize,
 }
 
@@ -181,8 +181,8 @@ impl Sums {
         }
     }
 
-    /// Adds the forecast of a series from an origin; origins come in order. A step whose target is
-    /// missing (NaN) is not scored.
+    /// Adds the forecast of a series from an origin. Origins are added in order. A step with a
+    /// missing target (NaN) is not scored.
     pub(super) fn add(&mut self, origin: usize, series: usize, points: &[Point]) {
         let seen = points.iter().enumerate().filter(|(_, point)| !point.target.is_nan());
         for (step, point) in seen {
@@ -194,11 +194,12 @@ impl Sums {
         }
     }
 
-    /// What the interval of a step is widened by at an origin: the `⌈(n + 1) 0.9⌉`-th smallest of
-    /// the `n` misses that were known there, of the series itself, or of all series while its own
-    /// are fewer than [`OWN`]; `None` for fewer than that rank.
+    /// Returns the amount by which the interval of a step is widened at an origin: the
+    /// `⌈(n + 1) 0.9⌉`-th smallest of the `n` scores known there. The scores are those of the
+    /// series itself, or of all series if its own are fewer than [`OWN`]. `None` if there are fewer
+    /// scores than this rank.
     fn widening(&self, origin: usize, series: usize, step: usize) -> Option<f64> {
-        // The target of step `h` from origin `j` lies `h` rows behind it.
+        // The target of step `h` (from 0) of origin `j` is `h` rows after origin `j`.
         let known = || {
             let all = self.misses[step].iter();
             all.filter(|&&(earlier, ..)| (origin - earlier) * self.apart > step)
@@ -213,7 +214,8 @@ impl Sums {
         Some(*misses.select_nth_unstable_by(place, f64::total_cmp).1)
     }
 
-    /// The averages: of all, by step of the horizon, by series; `None` where no target was there.
+    /// Returns the averages over all forecasts, for each step of the horizon, and for each series;
+    /// `None` without targets.
     pub(super) fn scores(&self) -> (Option<BacktestScores>, Means, Means) {
         let all = |sums: &[Sum]| sums.iter().map(Sum::mean).collect();
         (self.all.mean(), all(&self.steps), all(&self.series))
@@ -239,7 +241,7 @@ mod tests {
         // Misses 0 to 8: nine of them, rank ⌈0.9 10⌉ = 9, the largest.
         assert_eq!((sums.widening(9, 0, 0), sums.widening(9, 0, 1)), (Some(8.0), None));
         assert_eq!(sums.widening(10, 0, 1), Some(8.0));
-        // At the same origin nothing of it is known.
+        // At the origin itself its targets are not known.
         assert_eq!(sums.widening(8, 0, 0), None);
         let mut far = Sums::new(2, 1, 2);
         (0..9).for_each(|origin| far.add(origin, 0, &[point(0.0), point(3.0)]));
@@ -255,12 +257,12 @@ mod tests {
             sums.add(origin, 0, &[point(2.0)]);
             sums.add(origin, 1, &[point(5.0)]);
         }
-        // All misses but the last ones of both series: 29 are 1, 29 are 4.
+        // All misses except the last one of each series: 29 are 1, 29 are 4.
         assert_eq!(sums.widening(OWN - 1, 0, 0), Some(4.0));
         assert_eq!((sums.widening(OWN, 0, 0), sums.widening(OWN, 1, 0)), (Some(1.0), Some(4.0)));
     }
 
-    /// Of 40 origins half have all of their ten targets inside, half eight: the share is 0.9, with
+    /// Half of 40 origins have all ten targets inside, the other half eight. The share is 0.9, with
     /// the standard error of 40 numbers, not of 400.
     #[test]
     fn the_error_of_a_coverage_is_that_of_origins() {
@@ -276,7 +278,7 @@ mod tests {
 
     #[test]
     fn intervals_of_any_width_are_brought_to_their_level() {
-        // Uniform targets in (-1, 1), intervals of half and of double the right width.
+        // Uniform targets in (-1, 1), and intervals of half and of double the right width.
         let mut state = 3_u64;
         for half in [0.45, 1.8] {
             let mut sums = Sums::new(1, 1, 1);
@@ -289,7 +291,7 @@ mod tests {
             }
             let (all, ..) = sums.scores();
             let calibrated = all.unwrap().calibrated.unwrap();
-            // Three standard deviations of a share of 2990: 0.016.
+            // Three standard errors of a share of 2990: 0.016.
             assert!((calibrated.after - LEVEL).abs() < 0.017, "{half}: {calibrated:?}");
             assert!((calibrated.width - 1.8).abs() < 0.1, "{half}: {calibrated:?}");
             assert!((calibrated.before - half.min(1.0)).abs() < 0.03, "{half}: {calibrated:?}");

@@ -1,5 +1,5 @@
-//! The contestants of a run on the test windows: the model, its twin and the baselines, each scored
-//! by steps and as wholes.
+//! The rows of a run's table: the model, its twin and the baselines, each scored on the test
+//! windows step by step and as whole forecasts.
 
 use crate::baselines::{BaselineError, Normalisation};
 use crate::evaluate::compare::{FittedNaive, FittedRidge, NormalForecasts};
@@ -21,8 +21,8 @@ use vdn_train::metrics::Summary;
 use vdn_train::train::Trained;
 
 impl Experiment {
-    /// Scores a trained model on the test windows, and (with units) what permuting its latents
-    /// costs.
+    /// Scores a trained model on the test windows. For a model with units, also scores it with
+    /// latents permuted between windows.
     pub(crate) fn score(
         &self,
         model: &Forecaster,
@@ -61,7 +61,7 @@ impl Experiment {
         Ok((summary, units))
     }
 
-    /// Scores a deterministic model by residual paths of the validation windows.
+    /// Scores a deterministic model with residual paths of the validation windows.
     fn residual_paths(
         &self,
         evaluator: &ForecastEvaluator<'_, f32>,
@@ -99,8 +99,8 @@ impl Experiment {
         Ok(row)
     }
 
-    /// The seasonal naive forecast, with its name; without a whole season the last value is
-    /// repeated. The notes say why a period was left out.
+    /// Returns the seasonal naive forecast with its name. If the data lack a whole season, the last
+    /// value is repeated. The notes give the reason for a skipped period.
     pub(crate) fn seasonal_naive(
         &self,
         notes: &mut Vec<String>,
@@ -120,8 +120,8 @@ impl Experiment {
         Ok(None)
     }
 
-    /// Scores the baselines. One that cannot be fitted to these data is left out, and the notes
-    /// returned say why.
+    /// Scores the baselines. A baseline that cannot be fitted to these data is skipped; the
+    /// returned notes give the reason.
     pub(crate) fn score_baselines(
         &self,
         rows: &mut Vec<Row>,
@@ -154,7 +154,8 @@ impl Experiment {
     }
 }
 
-/// What a baseline came to; nothing, and a note, for one that cannot be fitted to the data.
+/// Returns a baseline's result; `None`, and a note, for a baseline that cannot be fitted to the
+/// data.
 fn fitted<S>(
     result: Result<S, TrainError>,
     name: &str,
@@ -162,7 +163,7 @@ fn fitted<S>(
 ) -> Result<Option<S>, TrainError> {
     match result {
         Ok(score) => Ok(Some(score)),
-        // A ridge regression that is too large is a question of the configuration.
+        // A ridge regression that is too large is an error of the configuration, not skipped.
         Err(TrainError::Application(error))
             if error.downcast_ref().is_some_and(BaselineError::is_of_data) =>
         {
@@ -173,7 +174,7 @@ fn fitted<S>(
     }
 }
 
-/// The name of a model in the table.
+/// Returns the name of a model in the table.
 pub(crate) fn contestant(variant: Variant) -> &'static str {
     match variant {
         Variant::Variational => "variational units",

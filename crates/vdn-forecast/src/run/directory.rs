@@ -1,23 +1,26 @@
-//! The directory of a run: what was asked for, what happened, and the weights.
+//! The directory of a run: its configuration, its history, and its weights.
 //!
-//! | file | holds |
-//! |---|---|
-//! | `config.toml` | the configuration with every setting of the model; training it again gives the same files, bit for bit, whatever becomes of the defaults |
-//! | `history.csv` | one line per epoch; no times in it, so that runs can be compared byte by byte |
-//! | `units.npy` | every unit in every epoch: rate, KL, ..., and whether it lives; see [`UnitHistory`](vdn_train::units::UnitHistory); in a model of several layers `units-layer1.npy` and so on |
-//! | `units.csv` | every unit of the best weights, with what was measured on the probe set; see [`UnitReport`](vdn_train::units::UnitReport) |
-//! | `summary.json` | the test metrics of the model and the baselines, and how long it took |
-//! | `weights.safetensors` | the best epoch's weights |
-//! | `control.safetensors` | the controllers' state at the best epoch, if there are any |
-//! | `report.html` | the page that `vdn report` writes |
-//! | `scaler.json` | what the series were standardised with |
-//! | `manifest.json` | the length and checksum of every file, and the epoch that all of them belong to |
-//! | `checkpoints/` | while the run goes on: everything that it needs to go on after an interruption |
-//! | `run.lock` | held while a process writes to the directory |
+//! - `config.toml`: the configuration with every setting; training it again gives the same files,
+//!   bit for bit, even if defaults change
+//! - `history.csv`: one line per epoch, without times, so that runs can be compared byte by byte
+//! - `units.npy`: every unit in every epoch: rate, KL, ..., and whether it is living; see
+//!   [`UnitHistory`](vdn_train::units::UnitHistory); in a model of several layers
+//!   `units-layer1.npy` and so on
+//! - `units.csv`: every unit of the best weights, with its measures on the probe set; see
+//!   [`UnitReport`](vdn_train::units::UnitReport)
+//! - `summary.json`: the test metrics of the model and the baselines, and the training time
+//! - `weights.safetensors`: the best epoch's weights
+//! - `control.safetensors`: the state of the controllers at the best epoch, if there are any
+//! - `report.html`: the page that `vdn report` writes
+//! - `scaler.json`: the means and standard deviations of the series
+//! - `manifest.json`: the length and checksum of every file, and their common epoch
+//! - `checkpoints/`: during the run: the state that it needs to resume after an interruption
+//! - `run.lock`: held while a process writes to the directory
 //!
-//! A twin trained beside the model has `twin-history.csv` and `twin-weights.safetensors`.
+//! A twin that is trained beside the model has `twin-history.csv` and `twin-weights.safetensors`.
 //!
-//! Every file is written under a temporary name, synced and renamed: it is whole or not there.
+//! Every file is written under a temporary name, synced and renamed, so that it is either complete
+//! or absent.
 
 use crate::config::RunConfig;
 use serde::{Serialize, de::DeserializeOwned};
@@ -44,87 +47,90 @@ pub struct RunDirectory {
 }
 
 impl RunDirectory {
-    /// A new directory for a run, made if it is not there, and locked; it must be empty. Of several
-    /// runs that ask for one directory at once, one gets it.
+    /// Creates and locks a directory for a new run. An existing directory must be empty. If several
+    /// runs ask for the same directory at once, only one of them gets it.
     ///
     /// # Errors
-    /// It cannot be made or read, it already holds a run, or something else, or another run is
-    /// writing to it.
+    /// Fails if the directory cannot be created or read, if it contains a run or other files, and
+    /// if another run is writing to it.
     pub fn create(path: &Path) -> Result<Self, TrainError> {
         Ok(Self { folder: RunFolder::create(path)? })
     }
 
-    /// The directory of a run that is not finished, locked, to go on with it.
+    /// Opens and locks the directory of an unfinished run, to resume it.
     ///
     /// # Errors
-    /// It holds no run, a finished one, or one of an older version; another process is writing to
-    /// it.
+    /// Fails if the directory contains no run, a finished run, or a run of an older version, and if
+    /// another process is writing to it.
     pub fn open_for_writing(path: &Path) -> Result<Self, TrainError> {
         Ok(Self { folder: RunFolder::open_for_writing(path)? })
     }
 
-    /// The directory of an earlier run.
+    /// Opens the directory of an earlier run.
     ///
     /// # Errors
-    /// It holds no configuration.
+    /// Fails if it contains no configuration.
     pub fn open(path: &Path) -> Result<Self, TrainError> {
         Ok(Self { folder: RunFolder::open(path)? })
     }
 
-    /// The files to write to, where the directory is open for writing.
+    /// Returns the files to write to, if the directory is open for writing.
     #[must_use]
     pub fn files(&self) -> Option<&RunFiles> {
         self.folder.files()
     }
 
-    /// Checks that the files are those of one moment of one run, by its manifest.
+    /// Checks by the manifest that all files belong to the same state of one run.
     ///
     /// # Errors
-    /// A file is missing, or not of the epoch that the manifest names; there is no manifest,
-    /// because the run was interrupted before its first checkpoint, or written by an older version;
-    /// there are no weights yet.
+    /// Fails if
+    ///
+    /// - a file is missing, or does not belong to the epoch in the manifest;
+    /// - there is no manifest, because the run was interrupted before its first checkpoint, or was
+    ///   written by an older version;
+    /// - there are no weights yet.
     pub fn verify(&self) -> Result<(), TrainError> {
         self.folder.verify()
     }
 
-    /// Where it is.
+    /// Returns the path of the directory.
     #[must_use]
     pub fn path(&self) -> &Path {
         self.folder.path()
     }
 
-    /// The path of one of its files.
+    /// Returns the path of one of its files.
     #[must_use]
     pub fn file(&self, name: &str) -> PathBuf {
         self.folder.file(name)
     }
 
-    /// The path of the weights, of the model or of its twin.
+    /// Returns the path of the weights of the model or of its twin.
     #[must_use]
     pub fn weights(&self, twin: bool) -> PathBuf {
         self.file(if twin { "twin-weights.safetensors" } else { "weights.safetensors" })
     }
 
-    /// The path of the history, of the model or of its twin.
+    /// Returns the path of the history of the model or of its twin.
     #[must_use]
     pub fn history(&self, twin: bool) -> PathBuf {
         self.file(if twin { "twin-history.csv" } else { "history.csv" })
     }
 
-    /// The path of the controllers' state, of the model or of its twin.
+    /// Returns the path of the controllers' state of the model or of its twin.
     #[must_use]
     pub fn control(&self, twin: bool) -> PathBuf {
         self.file(if twin { "twin-control.safetensors" } else { "control.safetensors" })
     }
 
-    /// The path of every unit in every epoch; a twin writes none.
+    /// Returns the path of the record of every unit in every epoch; a twin has none.
     #[must_use]
     pub fn units(&self, twin: bool) -> PathBuf {
         self.file(if twin { "twin-units.npy" } else { "units.npy" })
     }
 
-    /// Takes back what a run wrote that failed before it had anything to keep; with weights or a
-    /// checkpoint everything stays.
+    /// Deletes the files of a run that failed before it had results to keep. A directory with
+    /// weights or a checkpoint stays unchanged.
     pub(crate) fn discard_without_weights(&self) {
         self.folder.discard_without_weights(&["scaler.json"]);
     }
@@ -132,7 +138,7 @@ impl RunDirectory {
     /// Writes the configuration.
     ///
     /// # Errors
-    /// The file cannot be written.
+    /// Fails if the file cannot be written.
     pub fn write_config(&self, config: &RunConfig) -> Result<(), TrainError> {
         self.folder.write_text("config.toml", &config.to_toml()?)
     }
@@ -140,7 +146,7 @@ impl RunDirectory {
     /// Reads the configuration.
     ///
     /// # Errors
-    /// The file cannot be read or is not a configuration.
+    /// Fails if the file cannot be read or is not a configuration.
     pub fn read_config(&self) -> Result<RunConfig, TrainError> {
         RunConfig::load(&self.file("config.toml"))
     }
@@ -148,7 +154,7 @@ impl RunDirectory {
     /// Writes any value as JSON.
     ///
     /// # Errors
-    /// The file cannot be written, or a number is not finite.
+    /// Fails if the file cannot be written, or if a number is not finite.
     pub fn write_json(&self, name: &str, value: &impl Serialize) -> Result<(), TrainError> {
         self.folder.write_json(name, value)
     }

@@ -1,15 +1,15 @@
-//! What is said of a training that ended in finite numbers, and diverged all the same.
+//! Warnings about a training that diverged although its numbers stayed finite.
 
 use crate::run::report::Row;
 use vdn_train::train::Divergence;
 
-/// The squared error, in multiples of the best baseline's, from which on training counts as
-/// diverged.
+/// The limit on the ratio of a model's squared error to the best baseline's. Above it, a training
+/// counts as diverged.
 const DIVERGED: f64 = 10.0;
 
-/// A note for each trained model that is far worse than the best baseline, or, where no baseline
-/// tells, than before its first step. `found` has what training found of each model, in the order
-/// of their rows.
+/// Returns a warning for each trained model that is far worse than the best baseline or, without a
+/// usable baseline, worse than before its first step. `found` has the divergence of each training,
+/// in the order of the models' rows.
 pub(super) fn warnings(
     models: &[Row],
     baselines: &[Row],
@@ -24,8 +24,8 @@ pub(super) fn warnings(
     trained.zip(found).filter_map(of).collect()
 }
 
-/// The note for a model beside the best baseline, both by name and squared error. A baseline
-/// without any error, of series that are constant, has no multiples.
+/// Returns the warning for a model against the best baseline, each with its name and squared error.
+/// `None` for a baseline without error (constant series), for which there is no ratio.
 fn beside_baseline((name, mse): (&str, f64), (best, least): (&str, f64)) -> Option<String> {
     let near = mse <= DIVERGED * least;
     (least > 0.0 && !near).then(|| {
@@ -52,7 +52,7 @@ mod tests {
         }
         assert!(of(f64::INFINITY, 0.8).unwrap().contains("inf times"));
         assert!(of(f64::NAN, 0.8).is_some());
-        // A baseline that is always right.
+        // A baseline without error.
         assert_eq!(of(1e-9, 0.0), None);
         assert_eq!(of(f64::INFINITY, 0.0), None);
     }

@@ -1,4 +1,4 @@
-//! A run's data, models and scores: what training and evaluation share.
+//! The data, models and scores of a run, shared by training and evaluation.
 
 use crate::config::RunConfig;
 use crate::data::{BlockLength, Dataset, Support};
@@ -24,38 +24,39 @@ use vdn_train::run::{load_control, load_weights};
 use vdn_train::train::read_losses;
 use vdn_train::units::{LayerReports, UnitHistory, examine, layer_file};
 
-/// What a run works on.
+/// The configuration and data of a run.
 pub(crate) struct Experiment {
     pub(crate) config: RunConfig,
     pub(crate) season: (usize, String),
-    /// The blocks of steps whose sums are judged.
+    /// The blocks of steps whose sums are scored.
     pub(crate) blocks: Vec<BlockLength>,
     notes: Vec<String>,
     pub(crate) data: Dataset,
 }
 
-/// A run's stored model, scored.
+/// The stored model of a run, with its scores.
 pub(crate) struct Evaluated {
     pub(crate) experiment: Experiment,
     pub(crate) model: Forecaster,
     pub(crate) parameters: Parameters<f32>,
-    /// The model's own scores; those of its twin and the baselines are in `report`, too.
+    /// The scores of the model itself. `report` also has the scores of its twin and the baselines.
     pub(crate) summary: Summary,
-    /// What its units carry on the test windows, layer by layer; nothing for a deterministic model.
+    /// The statistics of its units on the test windows, layer by layer; empty for a deterministic
+    /// model.
     pub(crate) units: Vec<UnitStatistics>,
-    /// Its controllers, as they were with these weights.
+    /// Its controllers, in their state at these weights.
     pub(crate) controllers: StackControl,
-    /// Its deterministic twin, where the run has one.
+    /// Its deterministic twin, if the run has one.
     pub(crate) twin: Option<(Forecaster, Parameters<f32>)>,
     pub(crate) report: Report,
 }
 
 impl Experiment {
-    /// Reads the data; nothing is written.
+    /// Reads the data. Writes nothing.
     pub(crate) fn load(mut config: RunConfig) -> Result<Self, TrainError> {
         config.validate()?;
         if let Some(file) = &mut config.data.file {
-            // The run finds its data from any working directory.
+            // An absolute path, so that the run finds its data from any working directory.
             *file = std::path::absolute(&*file).map_err(TrainError::io(file))?;
         }
         let table = config.data.load_table()?;
@@ -77,17 +78,17 @@ impl Experiment {
         Ok(Self { config, season, blocks, notes, data })
     }
 
-    /// The memory that a run on these data is expected to take.
+    /// Returns the expected memory of a run on these data.
     ///
     /// # Errors
-    /// More than `run.memory` allows.
+    /// Fails if it exceeds `run.memory`.
     pub(crate) fn memory(&self) -> Result<RunMemory, TrainError> {
         let memory = self.estimate()?;
         memory.check(self.config.run.limit())?;
         Ok(memory)
     }
 
-    /// Refuses to score a stored run where that takes more memory than it may.
+    /// Fails if scoring a stored run would exceed the memory limit.
     fn check_scores(&self, inference: Inference) -> Result<(), TrainError> {
         let scores = self.estimate()?.of_scores(inference == Inference::Samples);
         scores.estimate().check_stored(self.config.run)
@@ -116,14 +117,14 @@ impl Experiment {
         Ok(RunMemory::of(&self.forecaster_config(false)?, &sizes))
     }
 
-    /// The configuration of the model, or of its twin. `elbo` and `iwae` of a network without
-    /// posteriors are its score, so a twin is always trained by that.
+    /// Returns the configuration of the model, or of its twin. For a network without posteriors,
+    /// `elbo` and `iwae` reduce to the score, so a twin is always trained with `vib`.
     pub(crate) fn forecaster_config(&self, twin: bool) -> Result<ForecasterConfig, TrainError> {
         let config = self.config.forecaster_for(&self.data)?;
         if !twin {
             return Ok(config);
         }
-        // The same head, whatever the objective of the model.
+        // The twin has the same head, for every objective of the model.
         let (variant, dependence) = match self.config.is_reference() {
             true => (Variant::ReferenceTwin, Dependence::Sampled),
             false => (Variant::Twin, config.resolved_dependence()),
@@ -131,7 +132,7 @@ impl Experiment {
         Ok(ForecasterConfig { variant, dependence, objective: Objective::Vib, ..config })
     }
 
-    /// A model on the data, as the configuration evaluates it.
+    /// Returns the evaluator of a model on the data, with the settings of the configuration.
     pub(crate) fn evaluator<'a>(
         &'a self,
         model: &'a Forecaster,
@@ -141,7 +142,7 @@ impl Experiment {
         Evaluator::new(model, parameters, &self.data, train.noise()).averaging(train.averages())
     }
 
-    /// The controllers of the layers, in this state.
+    /// Returns the controllers of the layers, with this state.
     pub(crate) fn controllers(
         &self,
         model: &Forecaster,
@@ -156,7 +157,7 @@ impl Experiment {
         Ok(controllers)
     }
 
-    /// What became of the units of trained weights; see [`examine`].
+    /// Examines the units of trained weights; see [`examine`].
     pub(crate) fn examine(
         &self,
         model: &Forecaster,
@@ -206,20 +207,21 @@ fn load_model(
     Ok((model, parameters))
 }
 
-/// Scores the stored weights of a run again on its test windows, beside the baselines.
+/// Scores the stored weights of a run on its test windows, together with the baselines.
 ///
 /// # Errors
-/// The directory, its data or its weights cannot be read or do not fit each other.
+/// Fails if the directory, its data or its weights cannot be read or do not fit each other.
 pub fn evaluate_run(run: &RunDirectory) -> Result<Report, TrainError> {
     Ok(evaluate_stored(run)?.report)
 }
 
-/// [`evaluate_run`], by samples or by moments. By moments no sample is drawn: the table has the
-/// model's scores alone, without those of swapped latents, and nothing of its units; NLL is the
-/// marginal score, whichever the model is trained with.
+/// [`evaluate_run`] by samples or by moments.
+///
+/// By moments no sample is drawn. The table then has no scores with swapped latents and no
+/// information about units. NLL is the marginal score, whichever score the model is trained with.
 ///
 /// # Errors
-/// Those of [`evaluate_run`]; a model that has no moments ([`Forecaster::predict_moments`]).
+/// The errors of [`evaluate_run`]; a model without moments ([`Forecaster::predict_moments`]).
 pub fn evaluate_run_by(run: &RunDirectory, inference: Inference) -> Result<Report, TrainError> {
     if inference == Inference::Samples {
         return evaluate_run(run);
@@ -227,7 +229,7 @@ pub fn evaluate_run_by(run: &RunDirectory, inference: Inference) -> Result<Repor
     let experiment = stored_experiment(run)?;
     experiment.check_scores(inference)?;
     let mut report = experiment.report()?;
-    // Of a normal distribution, whatever the model is trained with.
+    // The score of a normal distribution, whichever score the model is trained with.
     report.score = "marginal".to_owned();
     for twin in [false, true].into_iter().filter(|&twin| !twin || run.weights(true).exists()) {
         let (model, parameters) = load_model(&experiment, run, twin)?;
@@ -238,7 +240,7 @@ pub fn evaluate_run_by(run: &RunDirectory, inference: Inference) -> Result<Repor
     Ok(report)
 }
 
-/// What a run was trained on; its files are those of one moment of one run.
+/// Loads the experiment of a stored run, after verifying that its files belong together.
 pub(crate) fn stored_experiment(run: &RunDirectory) -> Result<Experiment, TrainError> {
     run.verify()?;
     let mut experiment = Experiment::load(run.read_config()?)?;
@@ -246,9 +248,9 @@ pub(crate) fn stored_experiment(run: &RunDirectory) -> Result<Experiment, TrainE
     Ok(experiment)
 }
 
-/// Refuses data whose scales are not those that the run was trained with. Runs of earlier versions
-/// counted the categories of series without windows for training, too: the data get those of the
-/// run then.
+/// Rejects data whose scales differ from those of the run's training. Runs of earlier versions also
+/// listed the categories of series without training windows; in this case the data take over the
+/// categories of the run.
 pub(crate) fn expect_scaler(
     run: &RunDirectory,
     experiment: &mut Experiment,
@@ -256,7 +258,7 @@ pub(crate) fn expect_scaler(
     run.expect_step(experiment.data.calendar(), &experiment.config.data.name())?;
     let (names, scaler) = run.read_scaler()?;
     let (now_names, now) = (experiment.data.names(), experiment.data.scaler());
-    // The file was written with all digits; reading may round the last one.
+    // The file has all digits, but reading may round the last one.
     let near = |a: &[f64], b: &[f64]| {
         a.iter().zip(b).all(|(a, b)| (a - b).abs() <= 1e-12 * a.abs().max(b.abs()))
     };
@@ -274,7 +276,7 @@ pub(crate) fn expect_scaler(
     Ok(())
 }
 
-/// [`evaluate_run`], with what it was computed from.
+/// [`evaluate_run`], with the objects it was computed from.
 pub(crate) fn evaluate_stored(run: &RunDirectory) -> Result<Evaluated, TrainError> {
     let experiment = stored_experiment(run)?;
     experiment.check_scores(Inference::Samples)?;
@@ -296,8 +298,8 @@ pub(crate) fn evaluate_stored(run: &RunDirectory) -> Result<Evaluated, TrainErro
     Ok(Evaluated { experiment, model, parameters, summary, units, controllers, twin, report })
 }
 
-/// What training saw of the units of each layer from epoch to epoch, up to the weights that were
-/// kept; nothing where a run has no such files.
+/// Returns the health of the units of each layer from epoch to epoch, up to the kept weights; empty
+/// if the run has no such files.
 fn stored_seen(run: &RunDirectory, model: &Forecaster) -> Result<Vec<HealthTrend>, TrainError> {
     let history = run.history(false);
     let losses = if history.exists() { read_losses(&history)? } else { None };

@@ -1,20 +1,20 @@
-//! Where forecasts go: a file of CSV, Parquet or Arrow IPC, as its name says.
+//! The output of forecasts: a file of CSV, Parquet or Arrow IPC, according to its name.
 
 use crate::run::forecast_run::Forecasts;
 use std::path::Path;
 use vdn_train::TrainError;
 use vdn_train::run::write_atomically;
 
-/// The ending of a file's name, in small letters.
+/// Returns the extension of a file name, in lower case.
 fn ending(path: &Path) -> Option<String> {
     path.extension().map(|ending| ending.to_string_lossy().to_lowercase())
 }
 
 impl Forecasts {
-    /// Refuses a name that [`Forecasts::write`] cannot write to, before anything is computed.
+    /// Checks that [`Forecasts::write`] supports this file name, before anything is computed.
     ///
     /// # Errors
-    /// Parquet or Arrow by a program without the feature `arrow`.
+    /// Fails for Parquet or Arrow in a program without the feature `arrow`.
     pub fn check_name(path: &Path) -> Result<(), TrainError> {
         #[cfg(not(feature = "arrow"))]
         if matches!(ending(path).as_deref(), Some("parquet" | "arrow" | "feather")) {
@@ -24,14 +24,20 @@ impl Forecasts {
         Ok(())
     }
 
-    /// Writes them to a file: as Parquet where its name ends in `.parquet`, as Arrow IPC where it
-    /// ends in `.arrow` or `.feather`, else as CSV. The columns are those of the CSV: names as
-    /// text, numbers of steps and paths as integers, values as `f64` (integers beyond 2^53 are
-    /// rounded there), dates as times in microseconds (in UTC, where the offset is known), months,
-    /// quarters and years as text.
+    /// Writes the forecasts to a file: Parquet if its name ends in `.parquet`, Arrow IPC if it ends
+    /// in `.arrow` or `.feather`, else CSV.
+    ///
+    /// The columns of the CSV are written with these types:
+    ///
+    /// - names: text;
+    /// - numbers of steps and paths: integers;
+    /// - values: `f64` (integers beyond 2^53 are rounded);
+    /// - dates: timestamps in microseconds (in UTC if the offset is known);
+    /// - months, quarters and years: text.
     ///
     /// # Errors
-    /// The file cannot be written; Parquet or Arrow by a program without the feature `arrow`.
+    /// Fails if the file cannot be written, and for Parquet or Arrow in a program without the
+    /// feature `arrow`.
     pub fn write(&self, path: &Path) -> Result<(), TrainError> {
         let bytes = match ending(path).as_deref() {
             Some("parquet") => columns::parquet(&self.csv, self.dated),
@@ -68,11 +74,11 @@ mod columns {
     use std::sync::Arc;
     use vdn_train::data::{DelimitedFile, FileForm, Limits, NumberForm};
 
-    /// Columns of texts, by their names in forecasts.
+    /// The names of text columns in forecasts.
     const TEXTS: [&str; 3] = ["series", "unique_id", "aggregate"];
-    /// Columns of dates, or, in the names of Nixtla without dates, of steps.
+    /// The names of date columns. In Nixtla's format without dates, they contain steps.
     const DATES: [&str; 2] = ["date", "ds"];
-    /// Columns of numbers that are counted.
+    /// The names of integer columns.
     const COUNTS: [&str; 3] = ["step", "path", "steps"];
 
     pub(super) fn parquet(csv: &str, dated: bool) -> Result<Vec<u8>, String> {
@@ -92,7 +98,7 @@ mod columns {
         Ok(bytes)
     }
 
-    /// The table as typed columns.
+    /// Converts the table to typed columns.
     fn batch(csv: &str, dated: bool) -> Result<RecordBatch, String> {
         let form = FileForm { delimiter: Some(b','), numbers: Some(NumberForm::DecimalPoint) };
         let file = DelimitedFile::from_bytes("forecasts", csv.as_bytes(), form, Limits::default());
@@ -137,7 +143,7 @@ mod columns {
         Ok(Arc::new(Float64Array::from(parsed)))
     }
 
-    /// As times, where all cells are dates of a day or a time; else as texts.
+    /// Converts to timestamps if all cells are dates of a day or a time; else to texts.
     fn dates(cells: &[String]) -> ArrayRef {
         let of = |cell: &String| DateForm::Iso.parse(cell).filter(|_| cell.len() >= 10);
         let Some(moments) = cells.iter().map(of).collect::<Option<Vec<Moment>>>() else {

@@ -1,34 +1,34 @@
-//! How forecasts of single steps are written: one line for each series and step.
+//! The CSV format of forecasts of single steps: one line for each series and step.
 
 use std::fmt::Write;
 
-/// The quantiles that a forecast has.
+/// The quantiles of a forecast.
 pub(super) const QUANTILES: [f64; 7] = [0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95];
 
-/// How forecasts of single steps are written as CSV.
+/// The CSV format of forecasts of single steps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ForecastFormat {
-    /// `series, step, date, mean` and quantiles; no `date` where times are not known.
+    /// `series, step, date, mean` and quantiles; without `date` if times are not known.
     #[default]
     Quantiles,
-    /// The names of Nixtla's libraries: `unique_id, ds, vdn, vdn-lo-90, vdn-hi-90`, the mean and
-    /// the central 90 % interval. `ds` is the date, or the step where times are not known.
+    /// The names of Nixtla's libraries: `unique_id, ds, vdn, vdn-lo-90, vdn-hi-90`, that is, the
+    /// mean and the central 90 % interval. `ds` is the date, or the step if times are not known.
     Nixtla,
 }
 
-/// The forecast of a step of a series.
+/// The forecast of one step of a series.
 pub(super) struct ForecastLine<'a> {
     pub(super) series: &'a str,
-    /// From 1.
+    /// The number of the step, from 1.
     pub(super) step: usize,
     pub(super) date: Option<String>,
     pub(super) mean: String,
-    /// Those of [`QUANTILES`].
+    /// The values of [`QUANTILES`].
     pub(super) quantiles: Vec<String>,
 }
 
 impl ForecastFormat {
-    /// The line of names; `dated`: times are known.
+    /// Returns the header line. `dated` says whether times are known.
     pub(super) fn head(self, dated: bool) -> String {
         match self {
             Self::Nixtla => "unique_id,ds,vdn,vdn-lo-90,vdn-hi-90\n".to_owned(),
@@ -40,7 +40,7 @@ impl ForecastFormat {
         }
     }
 
-    /// Adds a line.
+    /// Appends a line.
     pub(super) fn write(self, line: &ForecastLine<'_>, csv: &mut String) {
         let ForecastLine { series, step, date, mean, quantiles } = line;
         let series = quoted(series);
@@ -61,7 +61,7 @@ impl ForecastFormat {
     }
 }
 
-/// A field of a CSV file, quoted where it has to be.
+/// Quotes a field of a CSV file if necessary.
 pub(super) fn quoted(field: &str) -> String {
     if field.contains([',', '"', '\n', '\r']) {
         format!("\"{}\"", field.replace('"', "\"\""))
@@ -95,7 +95,7 @@ mod tests {
             format.write(&line, &mut csv);
             let lines: Vec<&str> = csv.lines().collect();
             assert_eq!(lines[1], expected);
-            // The name has a comma of its own.
+            // The series name contains a comma.
             assert_eq!(lines[0].split(',').count() + 1, lines[1].split(',').count(), "{csv}");
         }
     }

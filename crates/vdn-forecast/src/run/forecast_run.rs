@@ -10,14 +10,14 @@ use crate::run::whole_forecast;
 use std::path::Path;
 use vdn_train::TrainError;
 
-/// What is written about the rows that come.
+/// The content of a forecast file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ForecastContent {
-    /// Mean and quantiles of each step.
+    /// The mean and quantiles of each step.
     Steps(ForecastFormat),
-    /// So many sampled futures of each series, 1 or more: `series, path, step, date, value` (no
-    /// `date` where times are not known), paths and steps counted from 1. Every path has a sample
-    /// of the units of its own; more paths begin with the same paths.
+    /// This number of sampled futures of each series, 1 or more: `series, path, step, date, value`
+    /// (without `date` if times are not known), with paths and steps counted from 1. Every path has
+    /// its own sample of the units. A larger number begins with the same paths.
     Paths(usize),
     /// The distribution of several steps together: `series, aggregate, steps, mean` and quantiles.
     Aggregate(AggregateOf),
@@ -29,8 +29,7 @@ impl Default for ForecastContent {
     }
 }
 
-/// The rows that a forecast starts from, where they are not those of the run, and what is written
-/// about those that come.
+/// The input rows of a forecast, if they are not those of the run, and the content of its file.
 ///
 /// ```
 /// use vdn_forecast::run::{ForecastContent, ForecastOptions};
@@ -41,46 +40,50 @@ impl Default for ForecastContent {
 /// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ForecastOptions<'a> {
-    /// A file with the series of the run; `None`: the run's own.
+    /// A file with the series of the run; `None`: the run's own file.
     pub file: Option<&'a Path>,
-    /// How missing values are filled; `None`: as the run was trained.
+    /// The fill policy for missing values; `None`: the policy of the run's training.
     pub fill: Option<FillPolicy>,
-    /// What is written.
+    /// The content of the forecast file.
     pub content: ForecastContent,
 }
 
-/// Forecasts as text, and what is to be said of the rows that they start from.
+/// Forecasts as text, with notes on their input rows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Forecasts {
-    /// The CSV, as [`ForecastContent`] describes it.
+    /// The CSV, as described by [`ForecastContent`].
     pub csv: String,
-    /// Whether times are known; columns of dates hold steps otherwise, where there are such.
+    /// Whether times are known. If not, date columns (if any) contain steps.
     pub dated: bool,
-    /// What was done to the rows, and which series are left out, one sentence each.
+    /// Notes on changes to the rows and on skipped series, one sentence each.
     pub notes: Vec<String>,
 }
 
-/// Forecasts what comes after the last row of each series, in the series' own units, as CSV:
-/// `series, step, date, mean` (no `date` where times are not known), and the quantiles of the
-/// predictive mixture. `data` replaces the run's file; its series are found by name. Of series of
-/// several lengths those that are too short are left out.
+/// Forecasts the rows after the last one of each series, in the series' own units, as CSV:
+/// `series, step, date, mean` (without `date` if times are not known), and the quantiles of the
+/// predictive mixture.
+///
+/// `data` replaces the run's file; its series are found by name. If some series are too short, they
+/// are skipped.
 ///
 /// # Errors
-/// The directory, the data or the weights cannot be read; the rows are not at the run's step; a
-/// series of the run is missing, or all are too short.
+/// Fails if the directory, the data or the weights cannot be read, if the rows do not have the
+/// run's step, if a series of the run is missing, and if all series are too short.
 pub fn forecast_run(run: &RunDirectory, data: Option<&Path>) -> Result<String, TrainError> {
     let options = ForecastOptions { file: data, ..ForecastOptions::default() };
     Ok(forecast_run_by(run, options, Inference::Samples)?.csv)
 }
 
-/// [`forecast_run`] with options, by samples or by moments: then the quantiles are those of normal
-/// distributions.
+/// [`forecast_run`] with options, by samples or by moments. By moments, the quantiles are those of
+/// normal distributions.
 ///
 /// # Errors
-/// Those of [`forecast_run`]; a model that has no moments
-/// ([`Forecaster::predict_moments`](crate::forecaster::Forecaster::predict_moments)); paths or
-/// aggregates by moments, which say nothing about several steps together; no paths, or more than a
-/// gigabyte of text; an aggregate of more steps than the model forecasts.
+/// - The errors of [`forecast_run`];
+/// - a model without moments
+///   ([`Forecaster::predict_moments`](crate::forecaster::Forecaster::predict_moments));
+/// - paths or aggregates by moments, which contain no information about several steps together;
+/// - zero paths, or more than a gigabyte of text;
+/// - an aggregate of more steps than the model forecasts.
 pub fn forecast_run_by(
     run: &RunDirectory,
     options: ForecastOptions<'_>,
@@ -100,7 +103,7 @@ pub fn forecast_run_by(
     Ok(Forecasts { csv, dated, notes: latest.notes })
 }
 
-/// Mean and quantiles of each step.
+/// Returns the mean and quantiles of each step, as CSV.
 fn steps(
     latest: &Latest,
     format: ForecastFormat,

@@ -1,4 +1,4 @@
-//! A run's model beside the rows that its next forecast starts from.
+//! The model of a run, and the input rows of its next forecast.
 
 use crate::config::FillPolicy;
 use crate::data::{Covariates, Dataset, SeriesTable, Support, WindowIndex};
@@ -14,23 +14,23 @@ use vdn_train::evaluate::{EVALUATION_BATCH, Evaluator};
 use vdn_train::run::load_weights;
 use vdn_train::train::NoiseSeed;
 
-/// A run's model, and the last window of each of its series.
+/// The model of a run, and the last window of each of its series.
 pub(super) struct Latest {
     pub(super) data: Dataset,
-    /// One for each series that is long enough, in their order.
+    /// The last window of each series that is long enough, in their order.
     pub(super) windows: Vec<WindowIndex>,
     pub(super) noise: NoiseSeed,
-    /// What was done to the rows, and which series are left out, one sentence each.
+    /// Notes on changes to the rows and on skipped series, one sentence each.
     pub(super) notes: Vec<String>,
-    /// Series that have always been constant: they are forecast as their constant.
+    /// For each series, whether it has always been constant. Its forecast is that constant.
     constant: Vec<bool>,
     model: Forecaster,
     parameters: Parameters<f32>,
 }
 
 impl Latest {
-    /// Reads the run, and the rows that it forecasts from: those of `file`, or its own. `fill` is
-    /// how missing values are filled, if not as the run was trained.
+    /// Reads the run and its input rows: from `file`, or from the run's own file. `fill` replaces
+    /// the run's fill policy for missing values.
     pub(super) fn load(
         run: &RunDirectory,
         file: Option<&Path>,
@@ -97,17 +97,18 @@ impl Latest {
         Ok(Self { data, windows, noise, notes, constant, model, parameters })
     }
 
-    /// What forecasts from the rows.
+    /// Returns the evaluator that forecasts from these rows.
     pub(super) fn evaluator(&self) -> ForecastEvaluator<'_, f32> {
         Evaluator::new(&self.model, &self.parameters, &self.data, self.noise)
     }
 
-    /// `times` times a standardised value of a series, in the series' own unit. Of a series that
-    /// is read less an offset, because its values are large integers, it is an integer.
+    /// Converts a standardised value of a series to its own unit, multiplied by `times`. The result
+    /// is an integer for a series that is read minus an offset, because its values are large
+    /// integers.
     pub(super) fn own(&self, series: usize, z: f64, times: usize) -> String {
         let z = if self.constant[series] { 0.0 } else { z };
         let value = times as f64 * self.data.scaler().inverse(series, z);
-        // The limit itself comes back with a rounding.
+        // Rounding may bring the limit itself back as a negative number.
         let limited = self.data.support() == Support::NonNegative;
         match self.data.offset(series) * times as i128 {
             0 if limited => value.max(0.0).to_string(),
@@ -119,23 +120,23 @@ impl Latest {
         }
     }
 
-    /// The dates of the steps ahead of a window; `None` where times are not known.
+    /// Returns the dates of the forecast steps of a window; `None` if times are not known.
     pub(super) fn dates(&self, window: WindowIndex) -> Option<Vec<String>> {
         let (series, first) = (window.series as usize, window.t as usize);
         (first..first + self.data.spec().horizon).map(|row| self.data.date(series, row)).collect()
     }
 }
 
-/// Why a series cannot be forecast from its last rows.
+/// The reason why a series cannot be forecast from its last rows.
 #[derive(Clone, Copy)]
 enum Unfit {
     Short,
-    /// None of the rows that a forecast starts from has a value.
+    /// No input row of the forecast has a value.
     Ended,
 }
 
-/// The series that can be forecast, and those that cannot, where there are both; else all are in
-/// the first list.
+/// Returns the series that can be forecast, and the others with the reason. If no series can be
+/// forecast, returns all of them in the first list.
 fn by_fitness(
     table: &SeriesTable,
     names: &[String],
@@ -158,7 +159,7 @@ fn by_fitness(
     ((0..names.len()).filter(|&one| unfit(one).is_none()).collect(), left_out)
 }
 
-/// Those of these series whose categories training saw; all of them where it saw those of none.
+/// Returns the series whose categories occur in training, or all series if there are none.
 fn with_known_categories(
     covariates: &Covariates,
     table: &SeriesTable,

@@ -1,8 +1,8 @@
-//! An estimate of the memory that a run takes, before it takes any.
+//! An estimate of a run's memory, computed before the run allocates any.
 //!
-//! A valid configuration can ask for more memory than there is: samples, units, windows and lengths
-//! multiply. The estimate counts what is alive at the same time in each stage of a run, from the
-//! sizes of its parts alone:
+//! A valid configuration can need more memory than there is, because samples, units, windows and
+//! lengths multiply. From the sizes of the run alone, the estimate counts the values that are alive
+//! at the same time in each stage:
 //!
 //! ```text
 //! total = program + data + weights + max( training step + validation,
@@ -10,7 +10,7 @@
 //!                                         probe of the units, ridge baseline )
 //! ```
 //!
-//! The measured peaks that it is compared with are in `docs/numerics.md`.
+//! The measured peaks for comparison are in `docs/numerics.md`.
 
 use crate::baselines::ridge::check_size;
 use crate::evaluate::PATHS;
@@ -22,82 +22,83 @@ use vdn_train::TrainError;
 use vdn_train::evaluate::EVALUATION_BATCH;
 use vdn_train::memory::{MemoryEstimate, MemoryPart};
 
-/// Bytes of a number of the model, and of one of the data, baselines and predictions.
+/// The bytes of a number of the model; `DOUBLE` is for data, baselines and predictions.
 const SINGLE: f64 = 4.0;
 const DOUBLE: f64 = 8.0;
 
-/// Memory that every run takes: the program, its threads and their scratch memory.
+/// The memory that every run needs: the program, its threads and their scratch memory.
 const PROGRAM: f64 = 30e6;
 
-/// Windows whose inputs the ridge regression has in memory at a time.
+/// The number of windows whose inputs the ridge regression has in memory at a time.
 const RIDGE_PORTION: f64 = 4096.0;
 
-/// Values of the size of the outputs that the score of limited targets has in memory, their means
-/// and residuals.
+/// The number of output-sized values that the score of limited targets has in memory, including
+/// their means and residuals.
 const LIMITED_VALUES: f64 = 8.0;
 
-/// Rows of hidden activities that a probe of single units forms at a time.
+/// The number of rows of hidden activities that a probe of single units computes at a time.
 const PROBE_ROWS: f64 = 16.0 * 1024.0;
 
-/// The sizes of a run beside those of its model.
+/// The sizes of a run other than those of its model.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct RunSizes {
-    /// Rows of the table.
+    /// The number of rows of the table.
     pub rows: usize,
-    /// Series of the table.
+    /// The number of series of the table.
     pub series: usize,
-    /// Training, validation and test windows.
+    /// The numbers of training, validation and test windows.
     pub windows: [usize; 3],
-    /// Windows of a training step.
+    /// The number of windows of a training step.
     pub batch: usize,
-    /// Windows of an evaluation pass.
+    /// The number of windows of an evaluation pass.
     pub evaluation_batch: usize,
-    /// Epochs at most: every unit is recorded in each.
+    /// The maximum number of epochs: every unit is recorded in each.
     pub epochs: usize,
-    /// Whether series have a lower limit, whose score is recorded step by step.
+    /// Whether series have a lower limit. Their score needs more values on the tape.
     pub limited: bool,
-    /// Whether values are missing: the series are there a second time, filled.
+    /// Whether values are missing. The series are then in memory twice, with and without filled
+    /// gaps.
     pub masked: bool,
-    /// Whether controllers ask for the KL of each row.
+    /// Whether controllers need the KL of each row.
     pub kl_rows: bool,
     /// Whether an average of the weights is kept.
     pub averaged: bool,
-    /// Windows of the probe set; 0: no probe.
+    /// The number of windows of the probe set; 0: no probe.
     pub probe_windows: usize,
-    /// Samples of each window in interventions on single units.
+    /// The number of samples of each window in interventions on single units.
     pub probe_samples: usize,
-    /// Whether the units are probed while training goes on.
+    /// Whether the units are also probed during training.
     pub probed_in_training: bool,
 }
 
-/// Bytes that a run is expected to take, by stage.
+/// The expected memory of a run in bytes, by stage.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RunMemory {
     /// The program itself.
     pub program: f64,
-    /// The series and the windows' indices.
+    /// The series, and the indices of the windows.
     pub data: f64,
-    /// The parameters with the optimiser's moments, the average, the gradient and the best so far;
-    /// what is recorded of every unit.
+    /// The parameters with the optimiser's moments, the average, the gradient and the best weights
+    /// so far, and the records of every unit.
     pub weights: f64,
-    /// The tape of a training step: values of the encoder, the layers, the head and all samples,
-    /// and their gradients.
+    /// The tape of a training step: the values of the encoder, the layers, the head and all
+    /// samples, and their gradients.
     pub training: f64,
-    /// The tape of a validation pass, which lives beside that of training.
+    /// The tape of a validation pass, which exists together with the tape of training.
     pub validation: f64,
     /// The tape of a test pass, in which latents may be swapped, and its predictions.
     pub evaluation: f64,
-    /// What the scores of whole forecasts take beside a test pass: paths and residuals.
+    /// The additional memory of the scores of whole forecasts in a test pass: paths and residuals.
     pub wholes: f64,
-    /// Interventions on single units.
+    /// The interventions on single units.
     pub probe: f64,
-    /// The matrices of the ridge regression and the windows that it sees at a time.
+    /// The matrices of the ridge regression, and the windows that it processes at a time.
     pub ridge: f64,
     probed_in_training: bool,
 }
 
 impl RunMemory {
-    /// The estimate for a model and the sizes of its run.
+    /// Returns the estimate for a model and the sizes of its run.
     ///
     /// ```
     /// use vdn_forecast::forecaster::ForecasterConfig;
@@ -142,11 +143,11 @@ impl RunMemory {
             }
         }
 
-        // Values of double precision: all predictions of a batch and their rows as they are scored.
+        // Double-precision values: all predictions of a batch, and their rows during scoring.
         let predictions = 2.0 * DOUBLE * (at_test.outputs + at_test.loadings);
-        // Scores of whole forecasts: of one series, the residuals of its validation windows, sorted
-        // with their sums, and the point forecasts and targets of its test windows; paths of one
-        // window for each thread, and transposed.
+        // The scores of whole forecasts need, for one series, the sorted residuals of its
+        // validation windows with their sums, and the point forecasts and targets of its test
+        // windows. Each thread also needs the paths of one window, and their transpose.
         let each = 1.0 / sizes.series.max(1) as f64;
         let residuals = 4.0 * (each * validation).min(MOST_RESIDUALS as f64);
         let paths = 2.0 * parallel::threads() as f64 * PATHS as f64;
@@ -172,13 +173,13 @@ impl RunMemory {
         }
     }
 
-    /// The estimate of a forecast by a stored model from the test windows of `sizes`: nothing is
-    /// trained, and there are no baselines.
+    /// Returns the estimate for a forecast of the test windows of `sizes` by a stored model,
+    /// without training and baselines.
     pub(crate) fn of_forecast(model: &ForecasterConfig, sizes: &RunSizes) -> Self {
         Self { wholes: 0.0, ridge: 0.0, probe: 0.0, ..Self::of(model, sizes) }
     }
 
-    /// Of the scores of stored weights: nothing is trained. Without samples, by moments, nothing is
+    /// Returns the estimate for scoring stored weights, without training. By moments no sample is
     /// drawn, and units are not probed.
     pub(crate) fn of_scores(self, by_samples: bool) -> Self {
         let kept = |bytes: f64| if by_samples { bytes } else { 0.0 };
@@ -187,7 +188,7 @@ impl RunMemory {
         Self { training: 0.0, validation: 0.0, evaluation, wholes, probe, ..self }
     }
 
-    /// The peak of the whole run, in bytes.
+    /// Returns the peak of the whole run, in bytes.
     #[must_use]
     pub fn total(&self) -> f64 {
         let beside = if self.probed_in_training { self.probe } else { 0.0 };
@@ -197,7 +198,7 @@ impl RunMemory {
         self.program + self.data + self.weights + stage
     }
 
-    /// The parts with their names and the settings that make them smaller.
+    /// Returns the parts with their names and the settings that reduce them.
     #[must_use]
     pub fn estimate(&self) -> MemoryEstimate {
         let parts = [
@@ -214,51 +215,52 @@ impl RunMemory {
         MemoryEstimate::new(self.total(), parts)
     }
 
-    /// Refuses a run that is expected to take more than `limit` bytes.
+    /// Rejects a run that is expected to need more than `limit` bytes.
     ///
     /// # Errors
-    /// A line with the estimate, the limit, the largest part and the setting to change.
+    /// Fails with one line that contains the estimate, the limit, the largest part and the setting
+    /// to change.
     pub fn check(&self, limit: f64) -> Result<(), TrainError> {
         self.estimate().check(limit)
     }
 }
 
-/// One line: `memory    about 1.2 GB: evaluation 0.9 GB, training step 0.2 GB, ...`.
+/// One line, such as `memory    about 1.2 GB: evaluation 0.9 GB, training step 0.2 GB, ...`.
 impl fmt::Display for RunMemory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.estimate().fmt(f)
     }
 }
 
-/// Numbers that a pass of the model records.
+/// The counts of numbers that a pass of the model records.
 struct Pass {
-    /// Of the encoder and its projection, and of the output deviation.
+    /// The encoder and its projection, and the output deviation.
     encoder: f64,
-    /// What of that has no gradient.
+    /// The part of `encoder` that has no gradient.
     inputs: f64,
-    /// Posteriors, statistics and contexts of the layers.
+    /// The posteriors, statistics and contexts of the layers.
     layers: f64,
-    /// One value of each posterior; none of a twin.
+    /// One value for each posterior; 0 for a twin.
     posteriors: f64,
-    /// All activities that the layers send on.
+    /// All activities that the layers pass on.
     activities: f64,
     /// The activities of the last layer, `[samples, batch, channels]`.
     latent: f64,
-    /// The head's own copy of them; a joint head has none.
+    /// The head's own copy of `latent`; a joint head has none.
     seen: f64,
     /// One hidden value of the head for every sample, `[samples, batch, head_hidden]`.
     hidden: f64,
     /// One output for every sample, `[samples, batch, horizon]`.
     outputs: f64,
-    /// How many values of that size are recorded.
+    /// The number of recorded values of the size of `outputs`.
     output_values: f64,
     dropout: bool,
-    /// Of a joint head's prediction: what its steps share, `[batch, horizon, units]`.
+    /// The loadings of a joint head's prediction, `[batch, horizon, units]`.
     loadings: f64,
 }
 
 impl Pass {
-    /// Of `rows` windows with so many samples of each.
+    /// Counts a pass of `rows` windows with this number of samples for each.
     fn of(model: &ForecasterConfig, samples: f64, rows: f64) -> Self {
         let [length, horizon, context] =
             [model.input_len, model.horizon, model.hidden].map(|size| size as f64);
@@ -271,7 +273,7 @@ impl Pass {
             let below = latent;
             let dims = layer.layer.units as f64 * layer.layer.latent_dims as f64;
             latent = all * layer.layer.units as f64 * layer.channels_per_unit() as f64;
-            // Means and log-variances, with a mixed layer's halves joined.
+            // Means and log-variances. A mixed layer joins the halves of its units.
             let posterior = match model.variant {
                 Variant::Variational | Variant::GatedTwin => 2.0,
                 Variant::Twin | Variant::ReferenceTwin => 0.0,
@@ -280,7 +282,8 @@ impl Pass {
             posteriors += if posterior > 0.0 { seen * dims } else { 0.0 };
             activities += latent;
             if index > 0 {
-                // The activities below, activated, and normalised or added where that is asked for.
+                // The activities of the layer below: activated and, if configured, normalised or
+                // added.
                 layers += below * (1.0 + f64::from(u8::from(layer.layer_norm)));
                 activities += if layer.residual { latent } else { 0.0 };
             }
@@ -319,32 +322,32 @@ impl Pass {
         }
     }
 
-    /// All values of a pass without gradients: the head normalises its input, and activates its
-    /// hidden layer.
+    /// Returns all values of a pass without gradients. The head normalises its input and activates
+    /// its hidden layer.
     fn values(&self) -> f64 {
         let head = self.seen + 2.0 * self.hidden + self.output_values * self.outputs;
         self.encoder + self.layers + self.activities + head
     }
 
-    /// What dropout adds in training.
+    /// Returns the additional values of dropout in training.
     fn dropped(&self) -> f64 {
         if self.dropout { self.hidden } else { 0.0 }
     }
 
-    /// Gradients that are alive together at most, and those whose memory waits to be used again.
-    /// Inputs have none.
+    /// Returns the gradients that exist at the same time, including memory that waits for reuse.
+    /// Inputs have no gradients.
     fn gradients(&self) -> f64 {
         let head = 3.0 * self.seen + 2.0 * self.hidden + self.output_values * self.outputs;
         head + self.layers + self.encoder - self.inputs
     }
 
-    /// Swapped latents, and the copy that they are taken from.
+    /// Returns the swapped latents, and the copy that they are taken from.
     fn swapped(&self) -> f64 {
         2.0 * self.latent
     }
 }
 
-/// The number of parameters, nearly.
+/// Returns the approximate number of parameters.
 fn parameters(model: &ForecasterConfig) -> f64 {
     let [length, horizon, context, hidden] =
         [model.input_len, model.horizon, model.hidden, model.head_hidden].map(|size| size as f64);
@@ -366,25 +369,27 @@ fn parameters(model: &ForecasterConfig) -> f64 {
     count + inputs * (hidden + horizon) + outputs * hidden * horizon + length * horizon
 }
 
-/// Bytes of a probe of single units on so many windows.
+/// Returns the bytes of a probe of single units on this number of windows.
 fn probe(model: &ForecasterConfig, sizes: &RunSizes, windows: f64) -> f64 {
     if windows == 0.0 {
         return 0.0;
     }
     let rows = windows.min(EVALUATION_BATCH as f64);
     let pass = Pass::of(model, sizes.probe_samples as f64, rows);
-    // The tape forms the head's normalised input and its hidden layer once more, and draws latents
-    // from the prior beside those of the posteriors.
+    // The tape contains the head's normalised input and its hidden layer a second time, and latents
+    // from the prior in addition to those from the posteriors.
     let tape = SINGLE * (pass.values() + 2.0 * pass.latent + pass.hidden);
     let units = (0..model.depth).map(|layer| model.width(layer) as f64).fold(0.0, f64::max);
-    // Value and distance of each unit and window, means and log-variances now and earlier.
+    // For each unit and window: value and distance, and means and log-variances, current and
+    // earlier.
     let tables = DOUBLE * windows * units * (4.0 + 4.0 * model.latent_dims as f64);
     if model.resolved_dependence() != Dependence::Sampled {
-        // Loadings of a prediction, their copy by window, and what means add to each step.
+        // The loadings of a prediction, their copy by window, and the contribution of means to each
+        // step.
         let pass = Pass::of(model, 1.0, rows);
         return SINGLE * pass.values() + 3.0 * DOUBLE * pass.loadings + tables;
     }
-    // Activities of the base, from the prior and redrawn; what the head sees and says.
+    // Activities of the base, from the prior, and redrawn; the inputs and outputs of the head.
     let kept = SINGLE * (3.0 * pass.latent + pass.hidden) + DOUBLE * pass.outputs;
     let all = sizes.probe_samples as f64 * rows;
     let replaced = (PROBE_ROWS / all.max(1.0)).floor().max(1.0) * all;
@@ -393,7 +398,7 @@ fn probe(model: &ForecasterConfig, sizes: &RunSizes, windows: f64) -> f64 {
     kept + tables + tape.max(measured + DOUBLE * pass.outputs)
 }
 
-/// Bytes of the ridge regression: nothing where it is refused.
+/// Returns the bytes of the ridge regression; 0 if it is too large to be solved.
 fn ridge([length, horizon]: [f64; 2], [validation, test]: [f64; 2]) -> f64 {
     if check_size(length as usize, horizon as usize).is_err() {
         return 0.0;

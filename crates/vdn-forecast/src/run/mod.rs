@@ -1,5 +1,5 @@
-//! Runs: from a configuration to a directory with weights, scores and a verdict; on from where one
-//! stopped.
+//! Runs: from a configuration to a directory with weights, scores and a report on the units.
+//! Interrupted runs can be resumed.
 
 mod aggregate_of;
 pub(crate) mod backtest;

@@ -1,4 +1,4 @@
-//! The table of a run under the protocol of the ProbTS benchmark.
+//! The table of a run's scores under the protocol of the ProbTS benchmark.
 
 use crate::run::report::Row;
 use std::fmt;

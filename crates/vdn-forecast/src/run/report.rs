@@ -1,4 +1,4 @@
-//! What a run came to, as a table and as JSON.
+//! The results of a run, as a table and as JSON.
 
 use crate::evaluate::ProbTsScores;
 use crate::evaluate::wholes::WholeScores;
@@ -12,52 +12,52 @@ use vdn_model::units::UnitStatistics;
 use vdn_train::metrics::{Estimate, Summary};
 use vdn_train::units::LayerReports;
 
-/// The nominal coverage that the table shows.
+/// The nominal coverage in the table.
 const LEVEL: f64 = 0.9;
 
-/// One contestant on the test windows.
+/// The scores of one contestant on the test windows.
 #[derive(Clone, Debug, Serialize)]
 pub struct Row {
-    /// Who.
+    /// The name of the contestant.
     pub name: String,
-    /// Parameters that take part; `None` for baselines.
+    /// The number of parameters in use; `None` for baselines.
     pub parameters: Option<usize>,
-    /// Mean squared error of the point forecast.
+    /// The mean squared error of the point forecast.
     pub mse: f64,
-    /// Mean absolute error of the point forecast.
+    /// The mean absolute error of the point forecast.
     pub mae: f64,
-    /// Predictive score, in nats per time step; `None` for forecasts without a density.
+    /// The predictive score, in nats per time step; `None` for forecasts without a density.
     pub nll: Option<f64>,
-    /// Exact CRPS of the predictive distribution.
+    /// The exact CRPS of the predictive distribution.
     pub crps: f64,
-    /// Block standard error of the CRPS.
+    /// The block standard error of the CRPS.
     pub crps_standard_error: Option<f64>,
-    /// Share of targets inside the central 90 % interval.
+    /// The share of targets inside the central 90 % interval.
     pub coverage_90: f64,
-    /// Mean width of that interval.
+    /// The mean width of that interval.
     pub width_90: f64,
-    /// Pinball losses at 0.1, 0.5 and 0.9.
+    /// The pinball losses at 0.1, 0.5 and 0.9.
     pub pinball: Vec<f64>,
-    /// Normalised quantile loss.
+    /// The normalised quantile loss.
     pub quantile_loss: Option<f64>,
-    /// Mean rate of the units in nats; `None` without units.
+    /// The mean rate of the units in nats; `None` without units.
     pub rate: Option<f64>,
-    /// Mean mismatch of the units in nats; `None` without units.
+    /// The mean mismatch of the units in nats; `None` without units.
     pub mismatch: Option<f64>,
-    /// Sum of the units' KL in nats per window; `None` without units.
+    /// The sum of the units' KL in nats per window; `None` without units.
     pub kl: Option<f64>,
-    /// Share of units with a rate of at least 0.05 nats; `None` without units.
+    /// The share of units with a rate of at least 0.05 nats; `None` without units.
     pub informed: Option<f64>,
-    /// Epochs trained; `None` where nothing was.
+    /// The number of trained epochs; `None` without training.
     pub epochs: Option<usize>,
-    /// The epoch that was kept.
+    /// The epoch whose weights were kept.
     pub best_epoch: Option<usize>,
-    /// Wall-clock seconds per epoch.
+    /// The wall-clock seconds per epoch.
     pub seconds_per_epoch: Option<f64>,
-    /// The scores of the ProbTS benchmark; `None` but under its protocol.
+    /// The scores of the ProbTS benchmark; `None` under other protocols.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub probts: Option<ProbTsScores>,
-    /// The forecasts judged as wholes.
+    /// The scores of the forecasts as wholes.
     #[serde(flatten)]
     pub wholes: WholeScores,
 }
@@ -90,7 +90,7 @@ impl Row {
         }
     }
 
-    /// The row of forecasts by residual paths.
+    /// Returns the row of forecasts by residual paths.
     pub(crate) fn of_residual_paths(name: &str, scores: ResidualScores) -> Self {
         Self {
             name: format!("{name}, residual paths"),
@@ -138,35 +138,35 @@ impl Row {
     }
 }
 
-/// What a run came to.
+/// The results of a run.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
-    /// Where the data come from.
+    /// The source of the data.
     pub data: String,
-    /// How many series.
+    /// The number of series.
     pub series: usize,
-    /// Rows of an input window.
+    /// The number of rows of an input window.
     pub input_len: usize,
-    /// Rows forecast.
+    /// The number of forecast rows.
     pub horizon: usize,
-    /// What windows have beside their values, one line; empty: nothing.
+    /// The covariates of windows, in one line; empty if there are none.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub covariates: String,
-    /// Training, validation and test windows.
+    /// The numbers of training, validation and test windows.
     pub windows: [usize; 3],
-    /// The period of the seasonal naive baseline, and why it is that.
+    /// The period of the seasonal naive baseline, and the reason for it.
     pub season: (usize, String),
     /// The weight of every unit's KL: in nats per time step, as configured, and in nats per window.
     pub beta: [f64; 2],
-    /// How the steps of a window depend on each other: `model.dependence`, with what `auto` became.
+    /// The dependence between the steps of a window: `model.dependence`, with `auto` resolved.
     pub dependence: Dependence,
     /// The decay of the moving average of the weights that was kept; 0: the weights themselves.
     pub ema_decay: f64,
     /// The name of the score in the column NLL.
     pub score: String,
-    /// What became of the units; `None` without units.
+    /// The report on the units; `None` without units.
     pub units: Option<LayerReports>,
-    /// What the loader has to say: filled and suspicious cells.
+    /// Notes of the loader, such as filled and suspicious cells.
     pub notes: Vec<String>,
     /// All contestants, the model first.
     pub rows: Vec<Row>,

@@ -1,7 +1,7 @@
-//! What a run keeps of its series: names, scales, the step of their rows.
+//! The stored properties of a run's series: names, scales, covariates, and the step of their rows.
 //!
-//! New data are read with it: their rows have to be at the same step, and large integers get the
-//! offset that the scales are meant for.
+//! New data are read with them: their rows must have the same step, and large integers get the
+//! offset that belongs to the scales.
 
 use crate::data::time::{Calendar, Step};
 use crate::data::{Covariates, Dataset, SeriesTable, SideColumn};
@@ -12,31 +12,31 @@ use std::path::Path;
 use vdn_train::TrainError;
 use vdn_train::data::Scaler;
 
-/// The file of a run directory.
+/// The name of the file in a run directory.
 const FILE: &str = "scaler.json";
 
-/// The series' names with their means and standard deviations.
+/// The names of the series with their means and standard deviations.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct StoredScaler {
     names: Vec<String>,
     mean: Vec<f64>,
     std: Vec<f64>,
-    /// The step of the rows, where times are known.
+    /// The step of the rows, if times are known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     step: Option<Step>,
-    /// Which series were constant over the rows that the scaler was fitted to.
+    /// The series that were constant in the rows that the scaler was fitted to.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     constant: Vec<usize>,
-    /// What was subtracted from the values of each series, where it was anything.
+    /// The nonzero offsets that were subtracted from the values of series.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     offsets: BTreeMap<String, i128>,
-    /// What windows have beside their values.
+    /// The covariates of the windows.
     #[serde(default, skip_serializing_if = "Covariates::is_empty")]
     covariates: Covariates,
 }
 
 impl StoredScaler {
-    /// Series at no known times.
+    /// Returns the stored form of series without known times.
     fn new(names: &[String], scaler: &Scaler) -> Self {
         Self {
             names: names.to_vec(),
@@ -51,10 +51,10 @@ impl StoredScaler {
 }
 
 impl RunDirectory {
-    /// Writes what the series were standardised with, and the step of their rows.
+    /// Writes the scales of the series, and the step of their rows.
     ///
     /// # Errors
-    /// The file cannot be written.
+    /// Fails if the file cannot be written.
     pub fn write_scaler(&self, data: &Dataset) -> Result<(), TrainError> {
         let offsets = data.names().iter().enumerate();
         let offsets = offsets.map(|(series, name)| (name.clone(), data.offset(series)));
@@ -67,11 +67,12 @@ impl RunDirectory {
         self.write_json(FILE, &stored)
     }
 
-    /// Reads what the series were standardised with: their names and the scaler.
+    /// Reads the names of the series and their scaler.
     ///
     /// # Errors
-    /// The file cannot be read or is not what was written: there are not as many means and
-    /// deviations as names, a name occurs twice, a number is not finite or a deviation not above 0.
+    /// Fails if the file cannot be read, or if its content is invalid: the numbers of names, means
+    /// and deviations differ, a name occurs twice, a number is not finite, or a deviation is not
+    /// above 0.
     pub fn read_scaler(&self) -> Result<(Vec<String>, Scaler), TrainError> {
         let StoredScaler { names, mean, std, constant, .. } = self.read_json(FILE)?;
         let refuse = |reason: String| TrainError::format(&self.file(FILE), reason);
@@ -95,10 +96,11 @@ impl RunDirectory {
         Ok((names, Scaler::from_parts(mean, std)?.with_constant(&constant)?))
     }
 
-    /// Reads what windows have beside their values.
+    /// Reads the covariates of the windows.
     ///
     /// # Errors
-    /// `scaler.json` cannot be read; a column's scale is not finite, or its deviation not above 0.
+    /// Fails if `scaler.json` cannot be read, if a column's scale is not finite, or if its
+    /// deviation is not above 0.
     pub(crate) fn read_covariates(&self) -> Result<Covariates, TrainError> {
         let StoredScaler { covariates, .. } = self.read_json(FILE)?;
         for SideColumn { name, mean, std } in covariates.past.iter().chain(&covariates.future) {
@@ -113,10 +115,10 @@ impl RunDirectory {
         Ok(covariates)
     }
 
-    /// Gives the series of new data the offsets that the scales of the run are meant for.
+    /// Gives the series of new data the offsets that belong to the scales of the run.
     ///
     /// # Errors
-    /// `scaler.json` cannot be read.
+    /// Fails if `scaler.json` cannot be read.
     pub(crate) fn adapt(&self, table: &mut SeriesTable) -> Result<(), TrainError> {
         let StoredScaler { offsets, .. } = self.read_json(FILE)?;
         for series in 0..table.names.len() {
@@ -126,17 +128,17 @@ impl RunDirectory {
         Ok(())
     }
 
-    /// Refuses data whose rows are not as far apart as those that the run was trained on.
+    /// Rejects data whose rows do not have the step of the run's training data.
     ///
     /// # Errors
-    /// The steps are known and differ; `scaler.json` cannot be read.
+    /// Fails if both steps are known and differ, and if `scaler.json` cannot be read.
     pub(crate) fn expect_step(
         &self,
         calendar: Option<&Calendar>,
         data: &str,
     ) -> Result<(), TrainError> {
         let StoredScaler { step, .. } = self.read_json(FILE)?;
-        // Whether dates are the last ones of their months is no matter of the step.
+        // The step does not depend on whether dates are the last ones of their months.
         let plain = |step: Step| match step {
             Step::Months { count, .. } | Step::LastWorkingDays(count) => {
                 Step::Months { count, end: false }

@@ -1,4 +1,4 @@
-//! Training runs: from a configuration to a directory, and on from where one stopped.
+//! Training runs: from a configuration to a directory, and resumption after an interruption.
 
 use crate::config::RunConfig;
 use crate::forecaster::Forecaster;
@@ -12,7 +12,7 @@ use vdn_train::run::RunFiles;
 use vdn_train::run::store::Interrupt;
 use vdn_train::train::{ByOutcomes, Progress, Trainer};
 
-/// Which model of a run is being trained.
+/// The model of a run that is being trained.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
     /// The model.
@@ -22,7 +22,7 @@ pub enum Stage {
 }
 
 impl Stage {
-    /// `model` or `twin`.
+    /// Returns `model` or `twin`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -32,11 +32,11 @@ impl Stage {
     }
 }
 
-/// Trains a model (and its twin, if the configuration asks for it), scores it beside the baselines
-/// on the test windows, and writes the run directory `out`, if one is given.
+/// Trains a model (and its twin, if configured), scores it together with the baselines on the test
+/// windows, and writes the run directory `out`, if given.
 ///
-/// Run it inside a [`Pool`](vdn_tensor::parallel::Pool) to choose the threads; the result does not
-/// depend on them.
+/// Call it inside a [`Pool`](vdn_tensor::parallel::Pool) to set the number of threads. The result
+/// does not depend on it.
 ///
 /// ```
 /// use vdn_forecast::config::RunConfig;
@@ -52,9 +52,11 @@ impl Stage {
 /// ```
 ///
 /// # Errors
-/// A bad configuration, data that cannot be read or are too short, a loss that is not finite, a
-/// file that cannot be written. Nothing is written before the data are read and checked; a run that
-/// fails before it has weights to keep takes back what it wrote.
+/// Fails for an invalid configuration, for data that cannot be read or are too short, for a loss
+/// that is not finite, and for a file that cannot be written.
+///
+/// Nothing is written before the data are read and checked. A run that fails before it has weights
+/// to keep deletes what it wrote.
 pub fn train_run(
     config: &RunConfig,
     out: Option<&Path>,
@@ -63,11 +65,11 @@ pub fn train_run(
     interruptible_run(config, out, &Interrupt::new(), progress)
 }
 
-/// [`train_run`], which stops when it is asked to: it finishes the step, saves a checkpoint, and
-/// can be resumed.
+/// [`train_run`] with an interrupt. When interrupted, it finishes the current step and saves a
+/// checkpoint, from which it can be resumed.
 ///
 /// # Errors
-/// Those of [`train_run`]; [`TrainError::Interrupted`].
+/// The errors of [`train_run`]; [`TrainError::Interrupted`].
 pub fn interruptible_run(
     config: &RunConfig,
     out: Option<&Path>,
@@ -76,7 +78,8 @@ pub fn interruptible_run(
 ) -> Result<Report, TrainError> {
     let experiment = Experiment::load(config.clone())?;
     let memory = experiment.memory()?.estimate();
-    // First of all, so that a directory that is taken is refused before anything is computed.
+    // The directory comes first, so that a directory in use is rejected before anything is
+    // computed.
     let run = out.map(RunDirectory::create).transpose()?;
     let mut whole = || {
         progress(Stage::Model, Progress::Memory(&memory));
@@ -99,12 +102,12 @@ pub fn interruptible_run(
     result
 }
 
-/// Goes on with a run that was interrupted or killed, from its newest whole checkpoint: it ends in
-/// the very bytes of a run that was never interrupted, times excepted, on any number of threads.
+/// Resumes a run that was interrupted or killed, from its newest complete checkpoint. The results
+/// equal those of an uninterrupted run in every byte except times, on any number of threads.
 ///
 /// # Errors
-/// The directory holds no run, or one that is finished; another process is writing to it; its files
-/// are damaged, or the data changed; those of [`interruptible_run`].
+/// Fails if the directory contains no run or a finished one, if another process is writing to it,
+/// and if its files are damaged or the data changed; the errors of [`interruptible_run`].
 pub fn resume_run(
     directory: &Path,
     interrupt: &Interrupt,
@@ -123,7 +126,7 @@ pub fn resume_run(
     job.stages(baselines, progress)
 }
 
-/// The scores of the baselines, and why others are left out.
+/// The scores of the baselines, and notes on skipped ones.
 type Baselines = (Vec<Row>, Vec<String>);
 
 fn baselines(
@@ -139,7 +142,7 @@ fn baselines(
     Ok((rows, notes))
 }
 
-/// A run under way.
+/// A run in progress.
 struct Job<'a> {
     experiment: &'a Experiment,
     run: Option<&'a RunDirectory>,

@@ -1,12 +1,14 @@
 //! Whole forecasts beyond the end of the data, as CSV: sampled paths, and aggregates of steps.
 //!
-//! Quantiles of single steps do not say how steps hang together: the sum of upper quantiles is no
-//! quantile of the sum. A path is one possible future of all steps, so whatever is computed from
-//! paths (a week's total, the highest value, the first step below zero) is distributed rightly.
-//! Means and sums need no paths: given the units they are normal, and over samples of the units
-//! they are mixtures of normals, whose mean and quantiles are exact. Where the forecast as a whole
-//! has a closed form they have one without a sample. Of series that are never negative sums have
-//! no closed form, and are taken of paths like the maximum.
+//! Quantiles of single steps contain no information on the dependence between steps: the sum of
+//! upper quantiles is not a quantile of the sum. A path is one possible future of all steps. So
+//! every quantity computed from paths (a week's total, the highest value, the first step below
+//! zero) has the right distribution.
+//!
+//! Means and sums need no paths. Given the units they are normal, and over samples of the units
+//! they are mixtures of normals, whose mean and quantiles are exact. If the forecast as a whole has
+//! a closed form, they need no samples either. For nonnegative series sums have no closed form;
+//! they are computed from paths, like the maximum.
 
 use crate::data::Support;
 use crate::evaluate::wholes::PATHS;
@@ -19,15 +21,15 @@ use vdn_model::core::streams::{EVALUATION_STEP, PATH_NOISE};
 use vdn_train::TrainError;
 use vdn_train::metrics::{MetricError, SortedSample};
 
-/// The most values that paths have together: 2^25 lines, about a gigabyte of text.
+/// The maximum number of values of all paths together: 2^25 lines, about a gigabyte of text.
 const MOST_VALUES: usize = 1 << 25;
-/// Samples of the units behind a mean or a sum, where it has no closed form, and the paths behind a
-/// maximum, or behind any aggregate of series that are never negative.
+/// The number of samples of the units for a mean or a sum without a closed form, and the number of
+/// paths for a maximum, or for any aggregate of nonnegative series.
 const SAMPLES: usize = 2048;
 
 const WRITES: &str = "writing to a string cannot fail";
 
-/// Sampled futures of each series, one line for each path and step.
+/// Returns sampled futures of each series, one line for each path and step.
 pub(super) fn paths(latest: &Latest, count: usize) -> Result<String, TrainError> {
     let (data, horizon) = (&latest.data, latest.data.spec().horizon);
     let rows = (latest.windows.len() * horizon).max(1);
@@ -55,7 +57,7 @@ pub(super) fn paths(latest: &Latest, count: usize) -> Result<String, TrainError>
     Ok(csv)
 }
 
-/// The distribution of an aggregate of the next steps, one line for each series.
+/// Returns the distribution of an aggregate of the next steps, one line for each series.
 pub(super) fn aggregate(latest: &Latest, of: AggregateOf) -> Result<String, TrainError> {
     let horizon = latest.data.spec().horizon;
     let AggregateOf { kind, steps } = of;
@@ -84,12 +86,12 @@ pub(super) fn aggregate(latest: &Latest, of: AggregateOf) -> Result<String, Trai
     Ok(csv)
 }
 
-/// `count` paths of each window, `[count, H]` each, on the standardised scale.
+/// Returns `count` paths of each window, `[count, H]` each, in standardised units.
 fn sampled(latest: &Latest, count: usize) -> Result<Vec<Vec<f64>>, TrainError> {
     let evaluator = latest.evaluator();
     let key = latest.noise.key(PATH_NOISE, EVALUATION_STEP);
     let mut rows: Vec<Vec<f64>> = vec![Vec::new(); latest.windows.len()];
-    // Every pass is whole, so that the noise does not depend on the number of paths.
+    // Every pass draws all its samples, so that the noise does not depend on the number of paths.
     for pass in 0..count.div_ceil(PATHS) {
         let wanted = (count - pass * PATHS).min(PATHS);
         let key = key.fold_in(pass as u64);
@@ -106,8 +108,8 @@ fn sampled(latest: &Latest, count: usize) -> Result<Vec<Vec<f64>>, TrainError> {
     Ok(rows)
 }
 
-/// Mean and quantiles, by paths, of what `of` makes of the first steps of each window,
-/// standardised.
+/// Returns the mean and quantiles, from paths, of the function `of` of the first steps of each
+/// window, in standardised units.
 fn by_paths(
     latest: &Latest,
     steps: usize,
@@ -126,7 +128,8 @@ fn by_paths(
     sampled(latest, SAMPLES)?.into_iter().map(of).collect()
 }
 
-/// Mean and quantiles of the mean of the first steps of each window, standardised.
+/// Returns the mean and quantiles of the mean of the first steps of each window, in standardised
+/// units.
 fn mean(latest: &Latest, steps: usize) -> Result<Vec<Vec<f64>>, TrainError> {
     let mut weights = vec![0.0; latest.data.spec().horizon];
     weights[..steps].fill(1.0 / steps as f64);

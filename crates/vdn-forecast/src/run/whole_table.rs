@@ -1,10 +1,10 @@
-//! The second table of a run: forecasts judged as wholes, in plain words.
+//! The second table of a run: scores of the forecasts as wholes, with an explanation.
 
 use crate::evaluate::wholes::{AggregateSummary, WholeScores};
 use crate::run::report::Row;
 use std::fmt::{self, Write};
 
-/// Writes the table after a blank line; nothing where no contestant has such scores.
+/// Writes the table after a blank line; nothing if no contestant has such scores.
 pub(super) fn write(f: &mut fmt::Formatter<'_>, rows: &[Row]) -> fmt::Result {
     let judged = || rows.iter().filter(|row| row.wholes.horizon_mean.is_some());
     let Some(first) = judged().next() else { return Ok(()) };
@@ -49,7 +49,7 @@ pub(super) fn write(f: &mut fmt::Formatter<'_>, rows: &[Row]) -> fmt::Result {
     )
 }
 
-/// `0.1234, 87 %`.
+/// Formats as `0.1234, 87 %`.
 fn crps_and_cover(summary: Option<&AggregateSummary>) -> String {
     let mut text = String::new();
     match summary {

@@ -1,5 +1,6 @@
-//! The pass of a sequence forecaster over time, a block of steps at a time: encoder and emission work on the rows of a
-//! whole block at once, the units step by step. A block is one step of a [`Recurrence`].
+//! The pass of a sequence forecaster over time, one block of steps at a time. Encoder and emission
+//! process the rows of a whole block at once; the units are computed step by step. A block is one
+//! step of a [`Recurrence`].
 
 use crate::sequence::SequenceForecaster;
 use crate::sequence::series::Series;
@@ -14,45 +15,45 @@ use vdn_model::sequence::{
 use vdn_model::units::LayerOutput;
 use vdn_tensor::Element;
 
-/// Steps of a block: as many as an operation has inputs.
+/// The number of steps of a block: the maximum number of inputs of an operation.
 pub(super) const BLOCK: usize = vdn_autograd::MAX_INPUTS;
 
-/// The whole pass, of so many samples.
+/// A whole pass with `samples` samples.
 pub(super) struct Pass<'a, T: Element> {
     pub(super) model: &'a SequenceForecaster,
     pub(super) series: Series<'a, T>,
     pub(super) samples: usize,
 }
 
-/// What a pass shows of its units beside the totals.
+/// The observations of a pass's units, in addition to the totals.
 #[derive(Default)]
 struct Seen {
     innovations: Innovations,
     latents: Vec<Var>,
 }
 
-/// What a whole pass gives whose units are observed.
+/// The results of a whole pass with observed units.
 pub(super) struct Observed {
-    /// The negative log-likelihood and the divergence, in nats per sequence.
+    /// The negative log-likelihood and the KL divergence, in nats per sequence.
     pub(super) totals: Vec<Var>,
-    /// The units over samples, sequences and steps.
+    /// The output of the units over samples, sequences and steps.
     pub(super) output: LayerOutput,
     /// The latents of every step, `[samples, batch, units]`.
     pub(super) latents: Vec<Var>,
 }
 
-/// What a block gives.
+/// The results of a block.
 pub(super) struct Block {
-    /// Divergences of its steps: `[samples, batch, units]` (or their mean, `[units]`) for the structured posterior, else
-    /// `[batch, units]`.
+    /// The KL divergences of its steps: `[samples, batch, units]` (or their mean, `[units]`) for
+    /// the structured posterior, else `[batch, units]`.
     pub(super) kl: Vec<Var>,
-    /// `[samples, steps of the block * batch, channels]`; 0 where a step is missing.
+    /// The log-densities, `[samples, steps of the block * batch, channels]`; 0 for a missing step.
     pub(super) log_density: Var,
     pub(super) past: Past,
 }
 
 impl<T: Element> Pass<'_, T> {
-    /// Blocks in all.
+    /// Returns the number of blocks.
     pub(super) fn blocks(&self) -> usize {
         self.series.steps().div_ceil(BLOCK)
     }
@@ -61,7 +62,8 @@ impl<T: Element> Pass<'_, T> {
         block * BLOCK..((block + 1) * BLOCK).min(self.series.steps())
     }
 
-    /// A constant whose row `i * batch + b` `fill` writes for step `range.start + i` of sequence `b`.
+    /// Records a constant. `fill` writes its row `i * batch + b`, for step `range.start + i` of
+    /// sequence `b`.
     fn rows(
         &self,
         graph: &mut Graph<'_, T>,
@@ -81,7 +83,7 @@ impl<T: Element> Pass<'_, T> {
         range.any(|t| (0..self.series.batch()).any(|b| !self.series.seen(b, t)))
     }
 
-    /// Only the structured posterior knows missing steps.
+    /// Rejects missing steps, unless the posterior is the structured one.
     pub(super) fn refuse_missing(&self, range: Range<usize>) -> Result<(), Error> {
         let structured = self.model.config().posterior == Posterior::Structured;
         if structured || !self.any_missing(range) {
@@ -91,7 +93,8 @@ impl<T: Element> Pass<'_, T> {
         Err(Error::invalid("sequence_forecaster", reason))
     }
 
-    /// The messages of a block: mean and log-variance, `[steps of the block * batch, units]`.
+    /// Records the messages of a block: means and log-variances,
+    /// `[steps of the block * batch, units]`.
     pub(super) fn messages(
         &self,
         graph: &mut Graph<'_, T>,
@@ -103,7 +106,7 @@ impl<T: Element> Pass<'_, T> {
             series.features(b, t, 0, config.window, to);
         })?;
         let context = model.encoder.forward(graph, features)?;
-        // The features themselves too: a linear message is then exact.
+        // The features are included as well, so that a linear message is exact.
         let context = graph.tape.concat(&[context, features], 1)?;
         let missing = match self.any_missing(range.clone()) {
             false => None,
@@ -117,7 +120,8 @@ impl<T: Element> Pass<'_, T> {
         messages.pop().ok_or_else(|| Error::invalid("sequence_forecaster", "no message"))
     }
 
-    /// What the emission reads beside the units, if anything, `[steps of the block * batch, width]`.
+    /// Records the emission's inputs other than the units, `[steps of the block * batch, width]`;
+    /// `None` if there are none.
     fn emission_features(
         &self,
         graph: &mut Graph<'_, T>,
@@ -132,7 +136,8 @@ impl<T: Element> Pass<'_, T> {
         self.rows(graph, range, width, fill).map(Some)
     }
 
-    /// Records a block after `past`; with `mean_kl` divergences are averaged where that is done at once.
+    /// Records a block after `past`. With `mean_kl`, KL divergences are averaged where the
+    /// operation supports it.
     pub(super) fn block(
         &self,
         graph: &mut Graph<'_, T>,
@@ -196,7 +201,7 @@ impl<T: Element> Pass<'_, T> {
         Ok(Block { kl, log_density, past })
     }
 
-    /// Records the whole pass of a structured posterior, and what it shows of the units.
+    /// Records the whole pass of a structured posterior, with the observations of its units.
     pub(super) fn observed(&self, graph: &mut Graph<'_, T>) -> Result<Observed, Error> {
         let observing = Observing { pass: self, seen: RefCell::default() };
         let totals = unroll_terms(graph, &observing, self.blocks())?;
@@ -232,7 +237,7 @@ impl<T: Element> Pass<'_, T> {
         }
         let cost = cost.ok_or_else(|| Error::invalid("sequence_forecaster", "an empty block"))?;
         let draws = match posterior {
-            // Averaged by the operation.
+            // The operation has already averaged them.
             Posterior::Structured => 1.0,
             _ => self.series.batch() as f64,
         };
@@ -241,7 +246,7 @@ impl<T: Element> Pass<'_, T> {
     }
 }
 
-/// A pass whose units are observed on the way.
+/// A pass that observes its units.
 struct Observing<'a, T: Element> {
     pass: &'a Pass<'a, T>,
     seen: RefCell<Seen>,
@@ -263,7 +268,7 @@ impl<T: Element> Recurrence<T> for Observing<'_, T> {
     }
 }
 
-/// The terms are the negative log-likelihood and the divergence, in nats per sequence.
+/// The terms are the negative log-likelihood and the KL divergence, in nats per sequence.
 impl<T: Element> Recurrence<T> for Pass<'_, T> {
     fn shared(&self, graph: &mut Graph<'_, T>) -> Result<Vec<Var>, Error> {
         PriorSteps::new(graph, self.model.layer.prior())?.shared(graph, &[1])

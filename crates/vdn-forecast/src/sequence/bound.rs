@@ -1,4 +1,4 @@
-//! [`SequenceBound`]: the evidence lower bound of sequences, without gradients.
+//! [`SequenceBound`]: the evidence lower bound of sequences, computed without gradients.
 
 use crate::sequence::SequenceForecaster;
 use crate::sequence::blocks::Block;
@@ -10,27 +10,27 @@ use vdn_model::sequence::{Past, Posterior};
 use vdn_tensor::noise::NoiseKey;
 use vdn_tensor::{Element, Tensor};
 
-/// The bound of each sequence, averaged over samples.
+/// The evidence lower bound of each sequence, averaged over samples.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SequenceBound {
     /// `E ln p(x | z)` in nats per sequence, `[batch]`.
     pub log_likelihood: Vec<f64>,
-    /// The divergence from the prior in nats per sequence, `[batch]`.
+    /// The KL divergence from the prior in nats per sequence, `[batch]`.
     pub kl: Vec<f64>,
-    /// The divergence of each unit in nats per step, averaged over sequences, `[units]`.
+    /// The KL divergence of each unit in nats per step, averaged over sequences, `[units]`.
     pub unit_kl: Vec<f64>,
-    /// Steps of a sequence.
+    /// The number of steps of a sequence.
     pub steps: usize,
 }
 
 impl SequenceBound {
-    /// The evidence lower bound of each sequence in nats, `[batch]`.
+    /// Returns the evidence lower bound of each sequence in nats, `[batch]`.
     #[must_use]
     pub fn elbo(&self) -> Vec<f64> {
         self.log_likelihood.iter().zip(&self.kl).map(|(l, kl)| l - kl).collect()
     }
 
-    /// The mean bound in nats per step.
+    /// Returns the mean bound in nats per step.
     #[must_use]
     pub fn per_step(&self) -> f64 {
         self.elbo().iter().sum::<f64>() / (self.kl.len() * self.steps) as f64
@@ -38,11 +38,11 @@ impl SequenceBound {
 }
 
 impl SequenceForecaster {
-    /// The evidence lower bound of each sequence with `samples` trajectories. Memory does not depend on the number of
-    /// steps.
+    /// Returns the evidence lower bound of each sequence, from `samples` trajectories. Memory does
+    /// not depend on the number of steps.
     ///
     /// # Errors
-    /// Those of [`SequenceForecaster::loss`].
+    /// The errors of [`SequenceForecaster::loss`].
     pub fn bound<T: Element>(
         &self,
         parameters: &Parameters<T>,

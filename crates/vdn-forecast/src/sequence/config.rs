@@ -1,4 +1,4 @@
-//! [`SequenceForecasterConfig`]: what a sequence forecaster is made of.
+//! [`SequenceForecasterConfig`]: the configuration of a sequence forecaster.
 
 use vdn_autograd::ObservationFamily;
 use vdn_model::core::{Builder, ModelError};
@@ -13,13 +13,13 @@ use vdn_tensor::families::StudentT;
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum PriorConfig {
-    /// `Normal(0, 1)` at every step: no memory.
+    /// `Normal(0, 1)` at every step, without memory.
     StandardNormal,
-    /// `Normal(m_i, s_i^2)` at every step, learned for each unit: no memory.
+    /// `Normal(m_i, s_i^2)` at every step, learned for each unit, without memory.
     LearnedNormal,
-    /// Autoregressive of order 1.
+    /// An autoregressive prior of order 1.
     OrderOne(OrderOneConfig),
-    /// Autoregressive of any order.
+    /// An autoregressive prior of any order.
     Autoregressive(AutoregressiveConfig),
 }
 
@@ -47,7 +47,7 @@ pub enum EmissionFamily {
     /// Gaussian.
     #[default]
     Gaussian,
-    /// Student's t with these degrees of freedom, fixed, from 1 on.
+    /// Student's t with a fixed number of degrees of freedom, at least 1.
     StudentT(f64),
 }
 
@@ -66,30 +66,33 @@ impl EmissionFamily {
     }
 }
 
-/// What a [`SequenceForecaster`](super::SequenceForecaster) is made of.
+/// The configuration of a [`SequenceForecaster`](super::SequenceForecaster).
 #[derive(Clone, Debug, PartialEq)]
 pub struct SequenceForecasterConfig {
-    /// Observed series, `D`. Default: 1.
+    /// The number of observed channels, `D`. Default: 1.
     pub channels: usize,
-    /// Numbers known at every step, future ones too (a calendar), `C`. Default: 0.
+    /// The number of covariates, `C`. They are known at every step, also in the future (for
+    /// example, a calendar). Default: 0.
     pub covariates: usize,
-    /// Steps that the encoder sees: the present one and `window - 1` before it. Default: 8.
+    /// The number of steps that the encoder reads: the current one and the `window - 1` before it.
+    /// Default: 8.
     pub window: usize,
-    /// Widths of the encoder's hidden layers. Default: one of 32.
+    /// The widths of the encoder's hidden layers. Default: one of 32.
     pub hidden: Vec<usize>,
-    /// Units, `N`. Default: 8.
+    /// The number of units, `N`. Default: 8.
     pub units: usize,
-    /// Their prior. Default: `OrderOne`.
+    /// The prior of the units. Default: `OrderOne`.
     pub prior: PriorConfig,
-    /// What stands for their posterior. Default: `Structured`.
+    /// The form of the units' posterior. Default: `Structured`.
     pub posterior: Posterior,
     /// The density of an observation. Default: `Gaussian`.
     pub emission: EmissionFamily,
-    /// Earlier observations that the emission sees beside the units: 0 leaves all memory to the units.
+    /// The number of earlier observations that the emission reads in addition to the units.
+    /// Default: 0, which leaves all memory to the units.
     pub emission_lags: usize,
-    /// The deviation that messages start with. Default: 1.
+    /// The initial standard deviation of messages. Default: 1.
     pub initial_message: f64,
-    /// The scale that observations start with. Default: 0.7.
+    /// The initial scale of observations. Default: 0.7.
     pub initial_scale: f64,
 }
 
@@ -112,11 +115,11 @@ impl Default for SequenceForecasterConfig {
 }
 
 impl SequenceForecasterConfig {
-    /// Refuses settings without a meaning.
+    /// Checks all settings.
     ///
     /// # Errors
-    /// No channels, units or window; a hidden layer without units; a scale that is not positive; degrees of freedom
-    /// below 1.
+    /// Fails if there are no channels, units or window, for a hidden layer of width 0, for a scale
+    /// that is not positive, and for degrees of freedom below 1.
     pub fn validate(&self) -> Result<(), ModelError> {
         for (setting, value) in
             [("channels", self.channels), ("window", self.window), ("units", self.units)]
@@ -139,14 +142,14 @@ impl SequenceForecasterConfig {
         self.emission.family().map(drop)
     }
 
-    /// Numbers the encoder reads at one step: observations and whether they were seen, for each step of its window, and
-    /// covariates.
+    /// Returns the number of the encoder's inputs at one step: observations and whether they were
+    /// seen, for each step of its window, and covariates.
     #[must_use]
     pub fn features(&self) -> usize {
         self.window * (self.channels + 1) + self.covariates
     }
 
-    /// Numbers the emission reads at one step beside the units.
+    /// Returns the number of the emission's inputs at one step, other than the units.
     #[must_use]
     pub fn emission_features(&self) -> usize {
         self.emission_lags * (self.channels + 1) + self.covariates

@@ -1,4 +1,4 @@
-//! What the units of a sequence forecaster carry, pay and remember.
+//! Measures of the units of a sequence forecaster: information, cost and memory.
 
 use crate::sequence::SequenceForecaster;
 use crate::sequence::particles::for_each_message;
@@ -10,9 +10,15 @@ use vdn_model::sequence::Diagnosis;
 use vdn_tensor::Element;
 
 impl SequenceForecaster {
-    /// The measures of every unit over the steps of the series that have a whole past: rate, mismatch and KL given the past,
-    /// rate and mismatch without it, persistence beside the prior's coefficients, energy, signal to noise. They follow from the
-    /// messages by the posterior's moments, without sampling; [`SequenceDiagnostics::living`] judges.
+    /// Returns the measures of every unit over the steps of the series that have a complete past:
+    ///
+    /// - rate, mismatch and KL given the past;
+    /// - rate and mismatch without it;
+    /// - persistence, and the prior's coefficients;
+    /// - energy, and the signal-to-noise ratio.
+    ///
+    /// They are computed from the messages by the moments of the posterior, without sampling.
+    /// [`SequenceDiagnostics::living`] classifies the units.
     ///
     /// ```
     /// use vdn_forecast::sequence::{SequenceForecaster, SequenceForecasterConfig, Series};
@@ -33,8 +39,9 @@ impl SequenceForecaster {
     /// ```
     ///
     /// # Errors
-    /// A series of another model, or not longer than the prior's order (at least two steps); missing steps, if the posterior
-    /// is not structured.
+    /// Fails for a series of another model, for a series that is not longer than the prior's order
+    /// (or has fewer than two steps), and for missing steps with a posterior other than the
+    /// structured one.
     pub fn diagnostics<T: Element>(
         &self,
         parameters: &Parameters<T>,

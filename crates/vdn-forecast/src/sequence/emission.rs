@@ -1,4 +1,4 @@
-//! [`Emission`]: from the units of a step to the density of what is observed.
+//! [`Emission`]: maps the units of a step to the density of the observation.
 
 use crate::sequence::config::SequenceForecasterConfig;
 use vdn_autograd::{Error, ObservationFamily, Var};
@@ -6,7 +6,7 @@ use vdn_model::core::{Builder, Graph, Init, ModelError, ParameterId};
 use vdn_model::modules::Linear;
 use vdn_tensor::Element;
 
-/// `location = W z + b [+ V features]`, one learned scale for each channel.
+/// `location = W z + b [+ V features]`, with one learned scale for each channel.
 #[derive(Clone, Debug)]
 pub(super) struct Emission {
     pub(super) family: ObservationFamily,
@@ -28,8 +28,8 @@ impl Emission {
         Ok(Self { family: config.emission.family()?, latent, skip, log_scale })
     }
 
-    /// The locations: `z` is `[samples, rows, units]`, `features` `[rows, width]` (or `[samples, rows, width]`), the
-    /// result `[samples, rows, channels]`.
+    /// Records the locations. `z` is `[samples, rows, units]`, `features` is `[rows, width]` (or
+    /// `[samples, rows, width]`), and the result is `[samples, rows, channels]`.
     pub(super) fn locations<T: Element>(
         &self,
         graph: &mut Graph<'_, T>,
@@ -46,12 +46,12 @@ impl Emission {
         }
     }
 
-    /// The logarithm of the scales, `[channels]`.
+    /// Returns the logarithms of the scales, `[channels]`.
     pub(super) fn log_scale(&self) -> ParameterId {
         self.log_scale
     }
 
-    /// The log-density of `y [rows, channels]`, `[samples, rows, channels]`, in nats.
+    /// Records the log-density of `y [rows, channels]` in nats, `[samples, rows, channels]`.
     pub(super) fn log_density<T: Element>(
         &self,
         graph: &mut Graph<'_, T>,

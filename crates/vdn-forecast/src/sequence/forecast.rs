@@ -12,16 +12,16 @@ use vdn_tensor::families::{Family, Normal};
 use vdn_tensor::math::double::erf;
 use vdn_tensor::noise::NoiseKey;
 
-/// Separates the noise of what lies ahead from that of the particles.
+/// Separates the noise of the future from the noise of the particles.
 const FUTURE: u64 = 0x6675_7475;
-/// Separates the noise of observations from that of latents.
+/// Separates the noise of observations from the noise of latents.
 const OBSERVATIONS: u64 = 0x6f62_7365;
 
-/// Predictive distributions, one for each sequence, step ahead and channel: the uniform mixture over trajectories of the
-/// emission's density.
+/// Predictive distributions, one for each sequence, step ahead and channel. Each is the uniform
+/// mixture, over trajectories, of the emission's density.
 #[derive(Clone, Debug)]
 pub struct SequenceForecast {
-    /// `[horizon, batch, channels, trajectories]`.
+    /// The locations, `[horizon, batch, channels, trajectories]`.
     locations: Vec<f64>,
     shape: [usize; 4],
     scale: Vec<f64>,
@@ -29,16 +29,17 @@ pub struct SequenceForecast {
 }
 
 impl SequenceForecast {
-    /// Steps ahead.
+    /// Returns the number of steps ahead.
     #[must_use]
     pub fn horizon(&self) -> usize {
         self.shape[0]
     }
 
-    /// Locations of the mixture of sequence `b`, step `h` ahead (from 0) and channel `d`, one for each trajectory.
+    /// Returns the locations of the mixture of sequence `b`, step `h` ahead (from 0) and channel
+    /// `d`, one for each trajectory.
     ///
     /// # Panics
-    /// An index is out of range.
+    /// Panics if an index is out of range.
     #[must_use]
     pub fn locations(&self, b: usize, h: usize, d: usize) -> &[f64] {
         let [horizon, batch, channels, trajectories] = self.shape;
@@ -49,20 +50,21 @@ impl SequenceForecast {
         &self.locations[((h * batch + b) * channels + d) * trajectories..][..trajectories]
     }
 
-    /// The scale that all components of a channel share.
+    /// Returns the scale of a channel, which all components share.
     #[must_use]
     pub fn scale(&self, d: usize) -> f64 {
         self.scale[d]
     }
 
-    /// The mean of the locations: that of the distribution wherever it has one (Student's t above one degree of freedom).
+    /// Returns the mean of the locations. It is the mean of the distribution if that exists (for
+    /// Student's t, above one degree of freedom).
     #[must_use]
     pub fn mean(&self, b: usize, h: usize, d: usize) -> f64 {
         let locations = self.locations(b, h, d);
         locations.iter().sum::<f64>() / locations.len() as f64
     }
 
-    /// `P(Y <= y)`.
+    /// Returns `P(Y <= y)`.
     #[must_use]
     pub fn cdf(&self, b: usize, h: usize, d: usize, y: f64) -> f64 {
         let (locations, scale) = (self.locations(b, h, d), self.scale[d]);
@@ -76,7 +78,7 @@ impl SequenceForecast {
         locations.iter().map(one).sum::<f64>() / locations.len() as f64
     }
 
-    /// `ln p(y)` of the mixture in nats.
+    /// Returns `ln p(y)` of the mixture in nats.
     #[must_use]
     pub fn log_density(&self, b: usize, h: usize, d: usize, y: f64) -> f64 {
         let (locations, log_scale) = (self.locations(b, h, d), self.scale[d].ln());
@@ -87,11 +89,11 @@ impl SequenceForecast {
         largest + (sum / all.len() as f64).ln()
     }
 
-    /// The quantile `tau` of the mixture: its distribution function inverted by bisection, to about 1e-12 of the width of
-    /// the mixture.
+    /// Returns the quantile `tau` of the mixture. It inverts the distribution function by
+    /// bisection, to about 1e-12 of the width of the mixture.
     ///
     /// # Errors
-    /// `tau` is not between 0 and 1.
+    /// Fails if `tau` is not between 0 and 1.
     pub fn quantile(&self, b: usize, h: usize, d: usize, tau: f64) -> Result<f64, ModelError> {
         if !(tau > 0.0 && tau < 1.0) {
             let reason = format!("quantile {tau}, has to be between 0 and 1");
@@ -101,7 +103,8 @@ impl SequenceForecast {
         let (mut low, mut high) = locations
             .iter()
             .fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), &m| (a.min(m), b.max(m)));
-        // Out to where the tails have less than tau and 1 - tau, at doubling distances.
+        // Moves the bounds out at doubling distances, until the tails have less than tau and 1 -
+        // tau.
         let mut reach = scale;
         while self.cdf(b, h, d, low) > tau && reach.is_finite() {
             low -= reach;
@@ -123,10 +126,11 @@ impl SequenceForecast {
         Ok(0.5 * (low + high))
     }
 
-    /// The central interval of this level, from quantile `(1 - level)/2` to `(1 + level)/2`.
+    /// Returns the central interval of this level, from quantile `(1 - level)/2` to
+    /// `(1 + level)/2`.
     ///
     /// # Errors
-    /// The level is not between 0 and 1.
+    /// Fails if the level is not between 0 and 1.
     pub fn interval(
         &self,
         b: usize,
@@ -139,7 +143,7 @@ impl SequenceForecast {
     }
 }
 
-/// A draw of one observation.
+/// Draws one observation.
 fn draw(family: ObservationFamily, parameters: [f64; 2], noise: [f64; 2]) -> f64 {
     match family {
         ObservationFamily::StudentT(t) => t.sample(parameters, noise),
@@ -148,12 +152,12 @@ fn draw(family: ObservationFamily, parameters: [f64; 2], noise: [f64; 2]) -> f64
 }
 
 impl SequenceForecaster {
-    /// Generates `horizon` steps beyond the end of every sequence from each of its particles ([`rollout`]), with future
-    /// `covariates [batch, horizon, covariates]`. Where the emission sees earlier observations, each trajectory sees
-    /// those it has drawn itself.
+    /// Generates `horizon` steps beyond the end of every sequence from each of its particles
+    /// ([`rollout`]), with the future covariates `covariates [batch, horizon, covariates]`. If the
+    /// emission reads earlier observations, each trajectory uses its own draws.
     ///
     /// # Errors
-    /// Particles of another model; covariates of another shape; no steps.
+    /// Fails for particles of another model, for covariates of the wrong shape, and for zero steps.
     pub fn forecast<T: Element>(
         &self,
         parameters: &Parameters<T>,
@@ -188,7 +192,8 @@ impl SequenceForecaster {
             .iter()
             .map(|l| l.to_f64())
             .collect();
-        // What each trajectory has seen, the last first, `[trajectories, batch, channels]`.
+        // The observations of each trajectory, the last one first,
+        // `[trajectories, batch, channels]`.
         let mut seen: Vec<Vec<f64>> =
             particles.observations.iter().map(|x| x.repeat(count)).collect();
         let (mut tape, mut bindings) = (Tape::<T>::new(), Bindings::new());

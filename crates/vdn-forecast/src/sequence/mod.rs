@@ -1,11 +1,13 @@
-//! [`SequenceForecaster`]: a probabilistic forecaster of sequences with variational units along time.
+//! [`SequenceForecaster`]: a probabilistic forecaster of sequences, with variational units along
+//! time.
 //!
 //! ```text
 //! p(x, z) = prod_t p(x_t | z_t, features_t) p(z_t | z_{t-1}, ...)
 //! q(z | x) = prod_t q(z_t | z_{t-1}, h_t),       h_t from the last `window` observations
 //! ```
 //!
-//! The encoder is causal, so the posterior is a filter and the model can be used as sequences come in.
+//! The encoder is causal. So the posterior is a filter, and the model can process sequences as they
+//! arrive.
 
 mod blocks;
 mod bound;
@@ -38,12 +40,12 @@ use vdn_model::sequence::{
 };
 use vdn_tensor::Element;
 
-/// How the bound is trained.
+/// The training objective: the evidence lower bound with a weight on its KL divergence.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SequenceObjective {
-    /// Trajectories per sequence.
+    /// The number of trajectories per sequence.
     pub samples: usize,
-    /// The weight of the divergence; 1 is the bound.
+    /// The weight of the KL divergence; 1 gives the evidence lower bound.
     pub beta: f64,
 }
 
@@ -56,23 +58,24 @@ impl Default for SequenceObjective {
 /// The loss of a batch of sequences.
 #[derive(Clone, Copy, Debug)]
 pub struct SequenceLoss {
-    /// `(-log-likelihood + beta KL) / steps`, averaged over sequences, in nats per step: `[]`.
+    /// `(-log-likelihood + beta KL) / steps`, averaged over sequences, in nats per step, shape
+    /// `[]`.
     pub loss: Var,
     /// `E ln p(x | z)` in nats per sequence, averaged over sequences and samples.
     pub log_likelihood: f64,
-    /// The divergence from the prior in nats per sequence, averaged over sequences and samples.
+    /// The KL divergence from the prior in nats per sequence, averaged over sequences and samples.
     pub kl: f64,
 }
 
 impl SequenceLoss {
-    /// The evidence lower bound in nats per sequence.
+    /// Returns the evidence lower bound in nats per sequence.
     #[must_use]
     pub fn elbo(&self) -> f64 {
         self.log_likelihood - self.kl
     }
 }
 
-/// A sequence forecaster; its numbers live in [`Parameters`].
+/// A forecaster of sequences. Its weights are in [`Parameters`].
 ///
 /// ```
 /// use vdn_autograd::Tape;
@@ -107,10 +110,11 @@ pub struct SequenceForecaster {
 }
 
 impl SequenceForecaster {
-    /// A model and its parameters, drawn from `seed`. Parameters that two configurations have in common start the same.
+    /// Builds a model and its parameters, drawn from `seed`. Parameters that two configurations
+    /// have in common are initialised with the same values.
     ///
     /// # Errors
-    /// Those of [`SequenceForecasterConfig::validate`]; a prior outside its domain.
+    /// The errors of [`SequenceForecasterConfig::validate`]; a prior outside its domain.
     pub fn new<T: Element>(
         config: SequenceForecasterConfig,
         seed: u64,
@@ -133,7 +137,7 @@ impl SequenceForecaster {
         Ok((Self { config, encoder, layer, emission, training }, parameters))
     }
 
-    /// The configuration.
+    /// Returns the configuration.
     #[must_use]
     pub fn config(&self) -> &SequenceForecasterConfig {
         &self.config
@@ -151,11 +155,12 @@ impl SequenceForecaster {
         Ok(Pass { model: self, series, samples })
     }
 
-    /// Records the negative bound of a batch of sequences (with `beta` 1). The tape's memory is linear in the number of
-    /// steps.
+    /// Records the negative evidence lower bound of a batch of sequences (for `beta` 1). The memory
+    /// of the tape is linear in the number of steps.
     ///
     /// # Errors
-    /// A series of another model; no samples; missing steps with a posterior other than the structured one.
+    /// Fails for a series of another model, for zero samples, and for missing steps with a
+    /// posterior other than the structured one.
     pub fn loss<T: Element>(
         &self,
         graph: &mut Graph<'_, T>,
@@ -169,12 +174,13 @@ impl SequenceForecaster {
         Ok(SequenceLoss { loss, log_likelihood: -misfit.to_f64(), kl: kl.to_f64() })
     }
 
-    /// The gradients of [`SequenceForecaster::loss`], to the last bit, with memory that grows with the square root of the
-    /// number of steps. The totals are the negative log-likelihood and the divergence in nats per sequence. A segment of
-    /// `how` is one of blocks of sixteen steps.
+    /// Computes the gradients of [`SequenceForecaster::loss`], equal to the last bit, with memory
+    /// that grows with the square root of the number of steps. The totals are the negative
+    /// log-likelihood and the KL divergence in nats per sequence. A segment of `how` counts blocks
+    /// of sixteen steps.
     ///
     /// # Errors
-    /// Those of [`SequenceForecaster::loss`].
+    /// The errors of [`SequenceForecaster::loss`].
     pub fn checkpointed<T: Element>(
         &self,
         tape: &mut Tape<T>,
@@ -189,7 +195,7 @@ impl SequenceForecaster {
     }
 }
 
-/// The loss of these totals, misfit and divergence, in nats per step.
+/// Records the loss in nats per step, from the totals: negative log-likelihood and KL divergence.
 fn weighted<T: Element>(
     tape: &mut Tape<T>,
     totals: &[Var],
@@ -202,7 +208,7 @@ fn weighted<T: Element>(
     tape.add(misfit, cost)
 }
 
-/// The weights of misfit and divergence in the loss.
+/// Returns the weights of the negative log-likelihood and the KL divergence in the loss.
 fn weights(steps: usize, beta: f64) -> [f64; 2] {
     [1.0 / steps as f64, beta / steps as f64]
 }

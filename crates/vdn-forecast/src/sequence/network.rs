@@ -1,11 +1,12 @@
-//! [`SequenceForecaster`] as a [`Network`], so that the trainer trains it.
+//! Implements [`Network`] for [`SequenceForecaster`], so that the trainer can train it.
 //!
 //! A batch is a [`Series`]; [`Segments`](crate::sequence::Segments) cuts long series into such
-//! batches. The units form one layer along the sequence: what is measured and controlled of them is
+//! batches. The units form one layer along the sequence. Their measures and controllers average
 //! over samples, sequences and steps ([`Innovations`](vdn_model::sequence::Innovations)), given the
-//! step before. Rates, divergences and multipliers are in nats per step, as the loss is. Only the
-//! structured posterior has these measures; under another one the trainer sees no units, and
-//! [`SequenceForecaster::diagnostics`] measures them.
+//! previous step. Rates, KL divergences and multipliers are in nats per step, like the loss.
+//!
+//! Only the structured posterior has these measures. With another one the trainer sees no units;
+//! use [`SequenceForecaster::diagnostics`] to measure them.
 
 use crate::sequence::series::Series;
 use crate::sequence::{SequenceForecaster, SequenceObjective};
@@ -17,25 +18,26 @@ use vdn_model::units::{Layers, MAX_DEPTH};
 use vdn_tensor::Element;
 use vdn_train::train::{Locals, Network, Terms};
 
-/// How the trainer trains a [`SequenceForecaster`].
+/// The training settings of a [`SequenceForecaster`].
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct SequenceTraining {
-    /// The trajectories of a sequence, and the weight of the divergence.
+    /// The number of trajectories of a sequence, and the weight of the KL divergence.
     pub objective: SequenceObjective,
-    /// Steps over which the weight of the divergence rises to its full value, that of the objective
-    /// or of the controllers, in a straight line from 0; default 0: it never changes. At full
-    /// weight from the start most units would never be used.
+    /// The number of steps over which the weight of the KL divergence rises linearly from 0 to its
+    /// full value, which the objective or the controllers set. Default: 0, which uses the full
+    /// weight from the start. With the full weight from the start, most units would never be used.
     pub warmup_steps: u64,
 }
 
 impl SequenceTraining {
-    /// The weight of the divergence at a training step, from 0, where no controller sets it.
+    /// Returns the weight of the KL divergence at a training step (from 0), if no controller sets
+    /// it.
     #[must_use]
     pub fn beta(&self, step: u64) -> f64 {
         self.objective.beta * self.share(step)
     }
 
-    /// The share of its full weight at a training step.
+    /// Returns the fraction of the full weight at a training step.
     fn share(&self, step: u64) -> f64 {
         match self.warmup_steps {
             0 => 1.0,
@@ -45,13 +47,13 @@ impl SequenceTraining {
 }
 
 impl SequenceForecaster {
-    /// The same model, which the trainer trains like this.
+    /// Returns the same model with these training settings.
     #[must_use]
     pub fn with_training(self, training: SequenceTraining) -> Self {
         Self { training, ..self }
     }
 
-    /// What is minimised without controllers: both totals, and the loss with this weight.
+    /// Records the objective without controllers: both totals, and the loss with this weight.
     fn plain<T: Element>(
         graph: &mut Graph<'_, T>,
         totals: &[Var],
@@ -67,10 +69,12 @@ impl SequenceForecaster {
     }
 }
 
-/// The loss is that of [`SequenceForecaster::loss`], in nats per step; the score of a training step
-/// is its negative log-likelihood, that of a validation the negative bound with the full weight.
-/// With controllers the divergence of every unit has a weight of its own, and constraints are
-/// added. The training step is the one that the noise of the graph is addressed by.
+/// The loss is [`SequenceForecaster::loss`], in nats per step. The score of a training step is its
+/// negative log-likelihood; the score of a validation is the negative evidence lower bound with the
+/// full weight.
+///
+/// With controllers, the KL divergence of every unit has its own weight, and constraints are added.
+/// The training step is the step in the address of the graph's noise.
 impl<T: Element> Network<T> for SequenceForecaster {
     type Batch<'a> = Series<'a, T>;
 
@@ -202,7 +206,7 @@ mod tests {
         Trainer { train, control, ..Trainer::default() }
     }
 
-    /// The same training, written out.
+    /// The same training, written as a loop.
     fn by_hand() -> Parameters<f32> {
         let (model, mut parameters, data) = setting();
         let mut optimizer = AdamW::new(&parameters, AdamWConfig::default()).unwrap();
@@ -247,7 +251,7 @@ mod tests {
             assert!(bits(&parameters) == want, "{threads} threads");
             let last = trained.history.last().unwrap();
             assert!(last.validation_nll.is_finite());
-            // The units are measured all the same.
+            // The units are measured in any case.
             assert!(last.units.is_some() && last.rate > 0.0);
         }
     }

@@ -1,11 +1,13 @@
-//! [`Particles`]: the predictive likelihood of sequences and the distribution of their last latents, by importance
-//! sampling over time with resampling.
+//! [`Particles`]: the predictive likelihood of sequences and the distribution of their last
+//! latents, by importance sampling over time with resampling.
 //!
-//! Each particle draws `z_t` from the model's posterior `q(z_t | z_{t-1}, h_t)` and is weighted by `p(x_t | z_t) p(z_t |
-//! z_{t-1}) / q(z_t | z_{t-1}, h_t)`. The weighted mean of the weights estimates `p(x_t | x_1 .. x_{t-1})`, and their product
-//! over time is an unbiased estimate of the likelihood (Del Moral 2004), so the expectation of its logarithm is a lower
-//! bound, which rises to the likelihood as the number of particles grows (Maddison et al. 2017; Naesseth et al. 2018). It
-//! holds whatever the posterior is: models with different posteriors and priors can be compared.
+//! Each particle draws `z_t` from the model's posterior `q(z_t | z_{t-1}, h_t)` and has the weight
+//! `p(x_t | z_t) p(z_t | z_{t-1}) / q(z_t | z_{t-1}, h_t)`. The weighted mean of these weights
+//! estimates `p(x_t | x_1 .. x_{t-1})`. The product of the means over time is an unbiased estimate
+//! of the likelihood (Del Moral 2004). So the expectation of its logarithm is a lower bound, which
+//! rises to the log-likelihood as the number of particles grows (Maddison et al. 2017; Naesseth et
+//! al. 2018). This holds for every posterior, so models with different posteriors and priors are
+//! comparable.
 
 use crate::sequence::SequenceForecaster;
 use crate::sequence::blocks::{BLOCK, Pass};
@@ -17,37 +19,39 @@ use vdn_tensor::Element;
 use vdn_tensor::families::{Family, Normal};
 use vdn_tensor::noise::NoiseKey;
 
-/// Separates the noise of particles from that of training.
+/// Separates the noise of particles from the noise of training.
 const PARTICLES: u64 = 0x7061_7274;
-/// Separates the noise of resampling from that of the latents.
+/// Separates the noise of resampling from the noise of the latents.
 const RESAMPLING: u64 = 0x7265_7361;
 
-/// How many particles, and their noise.
+/// The number of particles, and their noise.
 #[derive(Clone, Copy, Debug)]
 pub struct ParticleConfig {
-    /// Particles of each sequence, `S`.
+    /// The number of particles of each sequence, `S`.
     pub particles: usize,
-    /// Their noise.
+    /// The noise of the particles.
     pub noise: NoiseKey,
 }
 
-/// What [`SequenceForecaster::filter`] gives.
+/// The result of [`SequenceForecaster::filter`].
 #[derive(Clone, Debug)]
 pub struct Particles {
-    /// The estimate of `ln p(x_t | x_1 .. x_{t-1})` in nats, `[steps][batch]`; 0 where a step is missing.
+    /// The estimates of `ln p(x_t | x_1 .. x_{t-1})` in nats, `[steps][batch]`; 0 for a missing
+    /// step.
     pub log_predictive: Vec<Vec<f64>>,
-    /// The last latents, the last step first, as many as the prior's order: `[particles, batch, units]` each, of equal
-    /// weight.
+    /// The last latents, the last step first, as many as the prior's order. Each is
+    /// `[particles, batch, units]`, with equal weights.
     pub latents: Vec<Vec<f64>>,
-    /// The last observations, the last step first, as many as the emission sees: `[batch, channels]` each, NaN where
-    /// missing.
+    /// The last observations, the last step first, as many as the emission reads. Each is
+    /// `[batch, channels]`; NaN marks a missing one.
     pub(super) observations: Vec<Vec<f64>>,
     pub(super) particles: usize,
     pub(super) batch: usize,
 }
 
 impl Particles {
-    /// The estimate of the log-likelihood of each sequence in nats, `[batch]`: a lower bound in expectation.
+    /// Returns the estimate of the log-likelihood of each sequence in nats, `[batch]`. It is a
+    /// lower bound in expectation.
     #[must_use]
     pub fn log_likelihood(&self) -> Vec<f64> {
         let mut sum = vec![0.0; self.batch];
@@ -60,13 +64,14 @@ impl Particles {
     }
 }
 
-/// One step of the messages, `[batch, units]` each: mean and variance.
+/// The messages of one step: means and variances, `[batch, units]` each.
 struct Moments {
     mean: Vec<f64>,
     variance: Vec<f64>,
 }
 
-/// The messages of all steps (of a mean-field model: its posteriors), block by block.
+/// Calls `f` with the messages of each step (for a mean-field model, its posteriors), block by
+/// block.
 pub(super) fn for_each_message<T: Element>(
     pass: &Pass<'_, T>,
     parameters: &Parameters<T>,
@@ -98,7 +103,7 @@ fn log_normal(x: f64, variance: f64) -> f64 {
     -0.5 * (variance.ln() + x * x / variance)
 }
 
-/// The log-density of one observation.
+/// Returns the log-density of one observation.
 pub(super) fn log_density(family: ObservationFamily, parameters: [f64; 2], y: f64) -> f64 {
     match family {
         ObservationFamily::StudentT(t) => t.log_density(parameters, y),
@@ -107,12 +112,15 @@ pub(super) fn log_density(family: ObservationFamily, parameters: [f64; 2], y: f6
 }
 
 impl SequenceForecaster {
-    /// Runs a particle filter over the sequences: their predictive likelihoods, and where their latents are at the end.
-    /// Particles are resampled (systematically; Kitagawa 1996) when their effective number falls below half. Memory does
-    /// not depend on the number of steps.
+    /// Runs a particle filter over the sequences. It returns their predictive likelihoods and their
+    /// latents at the end.
+    ///
+    /// Particles are resampled (systematically; Kitagawa 1996) if their effective number falls
+    /// below half. Memory does not depend on the number of steps.
     ///
     /// # Errors
-    /// A series of another model; no particles; missing steps with a posterior other than the structured one.
+    /// Fails for a series of another model, for zero particles, and for missing steps with a
+    /// posterior other than the structured one.
     pub fn filter<T: Element>(
         &self,
         parameters: &Parameters<T>,
@@ -165,7 +173,7 @@ struct Cloud<'a, T: Element> {
     log_scale: Vec<f64>,
     /// The last latents, the last one first, `[particles, batch, units]`.
     history: Vec<Vec<f64>>,
-    /// Logarithms of the weights, `[batch, particles]`, whose exponentials sum to 1.
+    /// The logarithms of the weights, `[batch, particles]`. The weights of a sequence sum to 1.
     log_weights: Vec<f64>,
     tape: Tape<T>,
     bindings: Bindings,
@@ -198,7 +206,7 @@ impl<'a, T: Element> Cloud<'a, T> {
         })
     }
 
-    /// Goes to step `t` and gives `ln p(x_t | before)` for each sequence.
+    /// Advances to step `t` and returns `ln p(x_t | before)` for each sequence.
     fn step(&mut self, t: usize, mean: &[f64], variance: &[f64]) -> Result<Vec<f64>, ModelError> {
         let (batch, particles) = (self.series.batch(), self.how.particles);
         let units = self.model.config.units;
@@ -222,7 +230,8 @@ impl<'a, T: Element> Cloud<'a, T> {
                 } else if r == f64::INFINITY {
                     *z = c + deviation[i] * *z;
                 } else {
-                    // q is p times the message over its mean under p, Normal(m; c, s^2 + r).
+                    // q is p times the message, divided by the message's mean under p, which is
+                    // Normal(m; c, s^2 + r).
                     let gain = s2 / (s2 + r);
                     *z = c + gain * (m - c) + (gain * r).sqrt() * *z;
                     log_ratio[row] += log_normal(m - c, s2 + r) - log_normal(*z - m, r);
@@ -249,7 +258,8 @@ impl<'a, T: Element> Cloud<'a, T> {
                 let reason = format!("filter: no particle of sequence {b} explains step {t}");
                 return Err(ModelError::NonFinite(reason));
             }
-            // A missing step changes no weight: its logarithm is 0, not what rounding leaves.
+            // A missing step changes no weight. Its logarithm is exactly 0, without rounding
+            // errors.
             log_predictive.push(if self.series.seen(b, t) { total } else { 0.0 });
             weights.iter_mut().for_each(|w| *w -= total);
             let effective = 1.0 / weights.iter().map(|w| (2.0 * w).exp()).sum::<f64>();

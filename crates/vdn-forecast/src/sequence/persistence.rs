@@ -1,4 +1,5 @@
-//! What the units remember: the coefficients of their prior, and the persistence that is measured of their posterior.
+//! The memory of the units: the coefficients of their prior, and the measured persistence of their
+//! posterior.
 
 use crate::sequence::SequenceForecaster;
 use crate::sequence::particles::for_each_message;
@@ -16,17 +17,17 @@ struct Sums {
     now_square: f64,
     before_square: f64,
     product: f64,
-    /// `E Cov_q(z_t, z_{t-k})` and the posterior variances at both ends.
+    /// `E Cov_q(z_t, z_{t-k})`; `variances` has the mean of the posterior variances at both ends.
     covariance: f64,
     variances: f64,
 }
 
 impl SequenceForecaster {
-    /// The coefficients of the prior, one row `[units]` for each lag (none for priors without memory): with order 1 the
-    /// learned `phi_i`.
+    /// Returns the coefficients of the prior, one row `[units]` for each lag (empty for priors
+    /// without memory). With order 1 they are the learned `phi_i`.
     ///
     /// # Errors
-    /// The parameters are those of another model.
+    /// Fails for parameters of another model.
     pub fn coefficients<T: Element>(
         &self,
         parameters: &Parameters<T>,
@@ -36,19 +37,24 @@ impl SequenceForecaster {
         Ok(numbers(&double, prior, prior.order(), self.config.units)?.coefficients)
     }
 
-    /// The measured persistence of each unit at a lag of `lag` steps, `[units]`, between -1 and 1:
+    /// Returns the measured persistence of each unit at a lag of `lag` steps, `[units]`, between -1
+    /// and 1:
     ///
     /// ```text
     /// rho_i = [Cov(mu_t, mu_{t-lag}) + E Cov_q(z_t, z_{t-lag})] / [Var mu + V]
     /// ```
     ///
-    /// over all pairs of steps of all sequences: the autocorrelation of the aggregate posterior, by the moments of the
-    /// posterior (no sampling). Means and variances are those of both ends of the pairs, averaged. Beside `phi_i^lag`
-    /// it shows whether a unit is as persistent as its prior expects. Contexts of steps less than `window` apart share
-    /// observations; with `lag >= window` they do not.
+    /// over all pairs of steps of all sequences. This is the autocorrelation of the aggregate
+    /// posterior, computed from the moments of the posterior without sampling. Means and variances
+    /// are averaged over both ends of the pairs.
+    ///
+    /// A comparison with `phi_i^lag` shows whether a unit is as persistent as its prior expects.
+    /// The contexts of steps less than `window` apart share observations; with `lag >= window` they
+    /// do not.
     ///
     /// # Errors
-    /// A lag of 0, or as long as the series; a series of another model; missing steps, if the posterior is not structured.
+    /// Fails for a lag of 0 or at least the length of the series, for a series of another model,
+    /// and for missing steps with a posterior other than the structured one.
     pub fn persistence<T: Element>(
         &self,
         parameters: &Parameters<T>,

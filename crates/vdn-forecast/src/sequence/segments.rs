@@ -1,4 +1,4 @@
-//! [`Segments`]: long series as examples for a trainer: segments of equal length.
+//! [`Segments`]: long series as training examples, that is, segments of equal length.
 
 use crate::sequence::config::SequenceForecasterConfig;
 use crate::sequence::series::Series;
@@ -6,21 +6,21 @@ use vdn_tensor::Element;
 use vdn_train::TrainError;
 use vdn_train::data::{Examples, Noun, Request, Split};
 
-/// Where a segment starts.
+/// The position of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SegmentIndex {
     /// The number of the series.
     pub series: u32,
-    /// The number of its first step.
+    /// The number of the segment's first step.
     pub start: u32,
 }
 
 /// One long series: observations `[steps, channels]` and covariates `[steps, covariates]`.
 pub type LongSeries = (Vec<f64>, Vec<f64>);
 
-/// Segments of long series, every one of the same length. A batch of them is a [`Series`].
+/// Segments of long series, all of the same length. A batch of them is a [`Series`].
 ///
-/// All segments train, until [`Segments::split_at`] divides the steps in their order.
+/// All segments are for training, until [`Segments::split_at`] splits the steps in order.
 ///
 /// ```
 /// use vdn_forecast::sequence::{Segments, SequenceForecasterConfig, Series};
@@ -48,11 +48,11 @@ pub struct Segments {
 }
 
 impl Segments {
-    /// Segments of `steps` steps from series that a model of this configuration reads.
+    /// Cuts series that fit this model configuration into segments of `steps` steps.
     ///
     /// # Errors
-    /// No series; a series that is shorter than a segment or too long, or that does not fit the
-    /// configuration: see [`Series::new`].
+    /// Fails if there are no series, and for a series that is shorter than a segment, is too long,
+    /// or does not fit the configuration: see [`Series::new`].
     pub fn new(
         config: &SequenceForecasterConfig,
         series: Vec<LongSeries>,
@@ -73,12 +73,12 @@ impl Segments {
         Ok(own)
     }
 
-    /// Divides the steps of every series in their order: the first `train`, the next `validation`,
-    /// the rest for tests. A segment lies in one part alone. Segments that train start at every
-    /// step; the others lie side by side.
+    /// Splits the steps of every series in order: the first `train` steps for training, the next
+    /// `validation` steps for validation, the rest for tests. Each segment lies within one part.
+    /// Training segments start at every step; the others do not overlap.
     ///
     /// # Errors
-    /// The first part has no whole segment.
+    /// Fails if the first part is shorter than a segment.
     pub fn split_at(mut self, train: usize, validation: usize) -> Result<Self, TrainError> {
         let next = train.saturating_add(validation);
         self.splits = [
@@ -93,12 +93,12 @@ impl Segments {
         Ok(self)
     }
 
-    /// The steps of series number `series`.
+    /// Returns the number of steps of series number `series`.
     fn length(&self, series: usize) -> usize {
         self.series[series].0.len() / self.config.channels
     }
 
-    /// The segments inside a part of every series, `stride` steps apart.
+    /// Returns the segments inside a part of every series, `stride` steps apart.
     fn inside(&self, [first, end]: [usize; 2], stride: usize) -> Vec<SegmentIndex> {
         let of = |series: usize| {
             let end = (end.min(self.length(series)) + 1).saturating_sub(self.steps);
@@ -109,11 +109,11 @@ impl Segments {
     }
 }
 
-/// Room for a batch of [`Segments`]: observations and covariates.
+/// The buffers for a batch of [`Segments`]: observations and covariates.
 #[derive(Clone, Debug, Default)]
 pub struct SegmentBuffers<T>([Vec<T>; 2]);
 
-/// A series is its own target: it is there whether or not targets are asked for.
+/// A series is its own target, so it is present whether or not targets are requested.
 impl<T: Element> Examples<T> for Segments {
     type Index = SegmentIndex;
     type Buffers = SegmentBuffers<T>;

@@ -1,10 +1,10 @@
-//! [`Series`]: a batch of sequences as a sequence forecaster reads them.
+//! [`Series`]: a batch of sequences in the form that a sequence forecaster reads.
 
 use crate::sequence::config::SequenceForecasterConfig;
 use vdn_model::core::ModelError;
 use vdn_tensor::Element;
 
-/// Sequences of equal length. A step that was not observed is NaN in all its channels.
+/// A batch of sequences of equal length. A missing step is NaN in all its channels.
 ///
 /// ```
 /// use vdn_forecast::sequence::{SequenceForecasterConfig, Series};
@@ -24,11 +24,12 @@ pub struct Series<'a, T> {
 }
 
 impl<'a, T: Element> Series<'a, T> {
-    /// `observations` are `[batch, steps, channels]`, `covariates` `[batch, steps, covariates]`.
+    /// Takes `observations` of shape `[batch, steps, channels]` and `covariates` of shape
+    /// `[batch, steps, covariates]`.
     ///
     /// # Errors
-    /// Lengths that do not fit the configuration or each other; a step with NaN in some of its channels alone; numbers
-    /// that are infinite; covariates that are not finite.
+    /// Fails for lengths that do not fit the configuration or each other, for a step with NaN in
+    /// only some of its channels, for infinite numbers, and for covariates that are not finite.
     pub fn new(
         config: &SequenceForecasterConfig,
         observations: &'a [T],
@@ -64,13 +65,13 @@ impl<'a, T: Element> Series<'a, T> {
         Ok(series)
     }
 
-    /// Sequences.
+    /// Returns the number of sequences.
     #[must_use]
     pub fn batch(&self) -> usize {
         self.batch
     }
 
-    /// Steps of each.
+    /// Returns the number of steps of each sequence.
     #[must_use]
     pub fn steps(&self) -> usize {
         self.steps
@@ -82,12 +83,12 @@ impl<'a, T: Element> Series<'a, T> {
         !self.observed(b, t)[0].to_f64().is_nan()
     }
 
-    /// The observation at a step, `[channels]`.
+    /// Returns the observation at a step, `[channels]`.
     pub(super) fn observed(&self, b: usize, t: usize) -> &'a [T] {
         &self.observations[(b * self.steps + t) * self.channels..][..self.channels]
     }
 
-    /// Steps observed, of all sequences together.
+    /// Returns the number of observed steps of all sequences together.
     #[must_use]
     pub fn count_seen(&self) -> usize {
         self.observations.iter().step_by(self.channels).filter(|x| !x.to_f64().is_nan()).count()
@@ -98,7 +99,7 @@ impl<'a, T: Element> Series<'a, T> {
         &self.covariates[(b * self.steps + t) * width..][..width]
     }
 
-    /// Fits the configuration of a model.
+    /// Checks that the series fits the configuration of a model.
     pub(super) fn check(&self, config: &SequenceForecasterConfig) -> Result<(), ModelError> {
         let width = self.covariates.len() / (self.batch * self.steps);
         if self.channels == config.channels && width == config.covariates {
@@ -110,8 +111,8 @@ impl<'a, T: Element> Series<'a, T> {
         )))
     }
 
-    /// Writes what is known at step `t` of lags `first..first + lags` (observation, or zeros, and whether it was seen) and
-    /// the covariates of the step.
+    /// Writes the features of step `t`: for the lags `first..first + lags` the observation (or
+    /// zeros) and whether it was seen, then the covariates of the step.
     pub(super) fn features(&self, b: usize, t: usize, first: usize, lags: usize, to: &mut [T]) {
         let width = self.channels + 1;
         let (past, covariates) = to.split_at_mut(lags * width);
@@ -129,7 +130,7 @@ impl<'a, T: Element> Series<'a, T> {
     }
 }
 
-/// Refuses covariates that are not finite.
+/// Rejects covariates that are not finite.
 pub(super) fn finite_covariates<T: Element>(
     covariates: &[T],
     [batch, steps, width]: [usize; 3],

@@ -1,5 +1,5 @@
-//! Forecasting through the public interface: data, settings, models, baselines, runs, what becomes
-//! of units.
+//! Tests of forecasting through the public interface: data, settings, models, baselines, runs, and
+//! the state of units.
 
 mod baselines;
 mod collapse;

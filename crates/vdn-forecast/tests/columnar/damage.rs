@@ -1,13 +1,13 @@
-//! Files that are damaged, or ask for more than they hold.
+//! Files that are damaged, or claim more than they contain.
 
 use super::*;
 
-/// Damage within the fields that say how much is there.
+/// Damage in the fields that state sizes.
 #[test]
 fn a_small_file_does_not_get_what_it_asks_for() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("zeros");
-    // A page, and a block, of 80 MB in some kilobytes.
+    // A page, and a block, of 80 MB in a few kilobytes.
     let zeros = batch(vec![("y", Arc::new(Float64Array::from(vec![0.0; 10_000_000])))]);
     let properties = WriterProperties::builder()
         .set_dictionary_enabled(false)
@@ -39,7 +39,7 @@ fn a_small_file_does_not_get_what_it_asks_for() {
     assert!(std::fs::metadata(&path).unwrap().len() < 20_000);
     let error = load(&path, &filled()).unwrap_err();
     assert!(error.contains("a block unpacks") && error.contains("`expansion`"), "{error}");
-    // A buffer that says it unpacks to a petabyte.
+    // A buffer that claims to decompress to a petabyte.
     write(&zeros.slice(0, 1000), &options);
     assert_eq!(load(&path, &filled()).unwrap().rows(), 1000);
     let mut bytes = std::fs::read(&path).unwrap();
@@ -54,7 +54,7 @@ fn a_small_file_does_not_get_what_it_asks_for() {
     write(&nothing, &arrow_ipc::writer::IpcWriteOptions::default());
     let error = load(&path, &filled()).unwrap_err();
     assert!(error.contains("more than 268435456 rows of data (limit `rows`)"), "{error}");
-    // A text of a megabyte in each of many rows, once in a dictionary.
+    // A text of a megabyte in each of many rows, stored once in a dictionary.
     let long = "x".repeat(1 << 20);
     let texts: DictionaryArray<Int32Type> = (0..100).map(|_| long.as_str()).collect();
     let table = batch(vec![
@@ -83,8 +83,8 @@ fn what_a_small_file_asks_of_memory_is_bounded() {
     assert!(error.contains("`file_bytes`"), "{error}");
 }
 
-/// Every eighth byte, each with another value, and files that are cut off: an error in one line,
-/// or the numbers of a file whose damage does not show.
+/// Every eighth byte is changed, and files are cut off. The result is an error in one line, or the
+/// numbers of a file whose damage has no effect.
 #[test]
 fn damaged_files_are_refused() {
     let folder = tempfile::tempdir().unwrap();
@@ -126,7 +126,7 @@ fn damaged_files_are_refused() {
     assert!(load(&damaged, &filled()).is_err());
 }
 
-/// The library looks at the bytes of texts alone that are marked as UTF-8.
+/// The library validates only the texts that are marked as UTF-8.
 #[test]
 fn texts_that_are_not_marked_as_utf8_are_refused() {
     let folder = tempfile::tempdir().unwrap();
@@ -145,7 +145,7 @@ fn texts_that_are_not_marked_as_utf8_are_refused() {
     let expected = "column 1 (`name`) has texts that are not marked as UTF-8";
     let error = load(&path, &filled()).unwrap_err();
     assert!(error.contains(expected), "{error}");
-    // Bytes that the schema of Arrow beside them calls texts.
+    // Bytes that the embedded Arrow schema declares to be texts.
     let bytes: ArrayRef = Arc::new(BinaryArray::from_iter_values([[0xf0_u8]; 9]));
     let table = RecordBatch::try_from_iter([("name", bytes)]).unwrap();
     let texts = Schema::new(vec![Field::new("name", DataType::Utf8, false)]);
@@ -161,8 +161,8 @@ fn texts_that_are_not_marked_as_utf8_are_refused() {
     assert!(error.contains(expected), "{error}");
 }
 
-/// Groups of columns that say they have more children than there are, or lie in each other: the
-/// library reserves what they say, and calls itself.
+/// Groups of columns that claim more children than there are, or are nested. The library reserves
+/// memory for the claimed number, and recurses.
 #[test]
 fn damaged_footers_are_refused_before_the_library_reads_them() {
     let folder = tempfile::tempdir().unwrap();
@@ -190,7 +190,7 @@ fn damaged_footers_are_refused_before_the_library_reads_them() {
     assert!(open.contains("its footer is damaged"), "{open}");
 }
 
-/// What a reader could take for another header is damage, and rows that are not there are missed.
+/// A header that a reader could interpret differently is damage, and missing rows are detected.
 #[test]
 fn headers_and_numbers_of_rows_are_read_strictly() {
     let folder = tempfile::tempdir().unwrap();
@@ -206,7 +206,8 @@ fn headers_and_numbers_of_rows_are_read_strictly() {
         std::fs::write(&path, bytes).unwrap();
         load(&path, &filled()).unwrap_err()
     };
-    // The first field of the first header, its kind, with another type; its second one again.
+    // The first field of the first header, its kind, with another type; then its second field
+    // again.
     assert_eq!((bytes[4], bytes[6]), (0x15, 0x15));
     for patch in [(4, 0x16), (6, 0x05)] {
         let error = error(&[patch]);

@@ -1,8 +1,8 @@
-//! A table of whole size.
+//! A table of realistic size.
 
 use super::*;
 
-/// A number of this process' memory in bytes.
+/// Returns a memory value of this process in bytes.
 #[cfg(target_os = "linux")]
 fn memory(key: &str) -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
@@ -37,7 +37,7 @@ fn a_table_of_whole_size_is_read_in_seconds_and_little_memory() {
     arrow(&feather, &table);
     drop(table);
     for path in [whole, feather] {
-        // The peak from here on.
+        // Resets the peak.
         std::fs::write("/proc/self/clear_refs", "5").unwrap();
         let (before, start) = (memory("VmRSS:"), std::time::Instant::now());
         let table = load(&path, &SeriesOptions::default()).unwrap();

@@ -1,7 +1,7 @@
-//! Series from Parquet and Arrow IPC, and forecasts to them. The files of other programs beside
-//! this one are written by `make.py`. A program of its own: it is built with the feature `arrow`
-//! alone, and without the other tests. `cargo test -p vdn-forecast --features arrow --test
-//! columnar`
+//! Reading series from Parquet and Arrow IPC, and writing forecasts to them. `make.py` wrote the
+//! files of other programs in this folder. This is a separate test program, which is built only
+//! with the feature `arrow`, without the other tests:
+//! `cargo test -p vdn-forecast --features arrow --test columnar`
 
 mod damage;
 #[cfg(target_os = "linux")]
@@ -50,7 +50,7 @@ fn parquet(path: &Path, batch: &RecordBatch, compression: Compression) {
     writer.close().unwrap();
 }
 
-/// As pandas and Polars write it: compressed by LZ4.
+/// Compressed by LZ4, as pandas and Polars write it.
 fn arrow(path: &Path, batch: &RecordBatch) {
     let file = std::fs::File::create(path).unwrap();
     let options = arrow_ipc::writer::IpcWriteOptions::default()
@@ -130,7 +130,7 @@ fn outside(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/columnar").join(name)
 }
 
-/// Names, bits, times and offsets of two files.
+/// Compares the names, bits, times and offsets of two files.
 fn assert_same(path: &Path, csv: &Path, options: &SeriesOptions) -> SeriesTable {
     let (found, text) = (load(path, options).unwrap(), load(csv, options).unwrap());
     assert_eq!((&found.names, bits(&found)), (&text.names, bits(&text)), "{path:?}");

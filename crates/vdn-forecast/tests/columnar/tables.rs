@@ -1,4 +1,4 @@
-//! What tables of all kinds and of other programs hold.
+//! The content of tables of all kinds and of other programs.
 
 use super::*;
 
@@ -72,7 +72,7 @@ fn errors_name_file_column_and_row() {
     parquet(&path, &table, Compression::SNAPPY);
     let error = load(&path, &SeriesOptions::default()).unwrap_err();
     assert!(error.contains("bad.parquet:10") && error.contains("(`load`)"), "{error}");
-    // Lines within texts are no rows.
+    // Line breaks within texts do not start rows.
     let texts = StringArray::from_iter_values((0..40).map(|row| format!("{row}\nmore")));
     let mut values = vec![1.5; 40];
     values[20] = f64::NEG_INFINITY;
@@ -120,9 +120,9 @@ fn files_of_other_programs_hold_what_their_csv_holds() {
         let found = assert_same(&outside(name), &outside("pyarrow.csv"), &some);
         assert_eq!(found.offset(0), 9_007_199_254_740_993);
         assert_eq!((found.columns[0][1], found.columns[1][8]), (3.0, 3.21));
-        // Clocks skip an hour on the way; dates have the offset of the last row.
+        // Clocks skip an hour in between; dates have the offset of the last row.
         assert_eq!(found.date(0, 12).as_deref(), Some("2021-03-28 02:00:00+02:00"));
-        // Without names of columns those of text, and the one without values, are left out.
+        // If columns are not named, text columns and the one without values are left out.
         let found = assert_same(&outside(name), &outside("pyarrow.csv"), &filled());
         assert_eq!(found.names, names);
     }
@@ -145,7 +145,7 @@ fn what_is_not_read_is_named() {
             assert!(error.contains("column 2 (`parts`) is of the type"), "{error}");
         }
     }
-    // Texts whose lengths alone ask for memory.
+    // Texts whose stated lengths alone claim memory.
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("delta.parquet");
     let texts: ArrayRef = Arc::new(StringArray::from_iter_values((0..9).map(|x| x.to_string())));
@@ -162,7 +162,7 @@ fn what_is_not_read_is_named() {
     }
 }
 
-/// Series, a plan, a category: the weights that a run learns from both kinds of file.
+/// Series, a plan and a category: a run learns the same weights from both kinds of file.
 #[test]
 fn a_run_learns_the_same_from_csv_and_parquet() {
     let settings = "[data]\ninput_len = 4\nhorizon = 2\nfuture = [\"plan\"]\nstatic = \
@@ -181,7 +181,7 @@ fn a_run_learns_the_same_from_csv_and_parquet() {
     assert_eq!(weights("polars_long_lz4.arrow"), csv);
 }
 
-/// A pipe is read once, from its first byte on.
+/// A pipe is read once, from its first byte.
 #[cfg(unix)]
 #[test]
 fn a_named_pipe_is_read_as_a_file_is() {
@@ -199,7 +199,7 @@ fn a_named_pipe_is_read_as_a_file_is() {
     assert_eq!(table.rows(), 300);
 }
 
-/// The texts that values stand for, seen as names of series.
+/// The texts of values, seen as names of series.
 #[test]
 fn values_of_all_types_are_written_as_what_they_are() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! Forecasts that are written as typed columns.
+//! Forecasts written as typed columns.
 
 use super::*;
 
@@ -32,7 +32,7 @@ fn forecasts_are_written_as_typed_columns() {
         ("q0.5", Arc::new(Float64Array::from(vec![-1e-7, 3.0]))),
     ]);
     assert_eq!(written.columns(), expected.unwrap().columns());
-    // The names of Nixtla's libraries, times with an offset, an integer that f64 rounds.
+    // The names of Nixtla's libraries, times with an offset, and an integer that f64 rounds.
     let csv = "unique_id,ds,vdn,vdn-lo-90,vdn-hi-90\na,2020-01-31 01:00:00+01:00,\
                9007199254740993,9007199254740992,9007199254740995\n";
     let path = folder.path().join("nixtla.parquet");
@@ -46,7 +46,7 @@ fn forecasts_are_written_as_typed_columns() {
     assert_eq!(&*written.column(1).clone(), &midnight.with_timezone("UTC") as &dyn Array);
     let large = Float64Array::from(vec![9_007_199_254_740_992.0]);
     assert_eq!(&*written.column(2).clone(), &large as &dyn Array);
-    // Without dates the names of Nixtla have steps there.
+    // Without dates, Nixtla's column `ds` contains steps.
     let csv = "unique_id,ds,vdn\na,1,0.5\na,2,0.5\n".to_owned();
     let path = folder.path().join("steps.parquet");
     Forecasts { csv, dated: false, notes: Vec::new() }.write(&path).unwrap();
@@ -54,7 +54,7 @@ fn forecasts_are_written_as_typed_columns() {
     let mut reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap();
     let column = reader.next().unwrap().unwrap().column(1).clone();
     assert_eq!(&*column, &Int64Array::from(vec![1, 2]) as &dyn Array);
-    // Months are no times of a day.
+    // Months are not timestamps.
     let months = "series,step,date,mean\na,1,2020-01,0.1\n".to_owned();
     let path = folder.path().join("months.parquet");
     Forecasts { csv: months, dated: true, notes: Vec::new() }.write(&path).unwrap();

@@ -1,4 +1,4 @@
-//! What a [`Dataset`] knows of windows beside their values: covariates, categories, lower limits.
+//! Covariates, categories and lower limits of a [`Dataset`]'s windows.
 
 use crate::data::covariates::{Covariates, StaticColumn};
 use crate::data::dataset::Dataset;
@@ -9,8 +9,8 @@ use std::collections::HashSet;
 use vdn_train::data::DataError;
 
 impl Dataset {
-    /// The same series, whose windows have the cycles of the calendar beside their values; where
-    /// there are none, as times are not known or far apart, a note says so.
+    /// Returns the dataset with calendar cycles as covariates. If there are none, because times are
+    /// not known or too far apart, a note says so.
     ///
     /// ```
     /// use vdn_forecast::config::RunConfig;
@@ -33,12 +33,13 @@ impl Dataset {
         self
     }
 
-    /// Takes the categories of a run whose static columns are these, and know all of these
-    /// categories and more. Nothing happens for other covariates.
+    /// Takes over the categories of a run, if the static columns are the same and the run's
+    /// categories include all of this dataset's. Other covariates are left unchanged.
     ///
     /// # Errors
     ///
-    /// [`DataError::BadSeries`] for a series with windows whose category is not among them.
+    /// [`DataError::BadSeries`] for a series with windows whose category is not among the run's
+    /// categories.
     pub(crate) fn take_categories(&mut self, of: &Covariates) -> Result<(), DataError> {
         let known = |(own, of): (&StaticColumn, &StaticColumn)| {
             let all: HashSet<&String> = of.categories.iter().collect();
@@ -48,7 +49,7 @@ impl Dataset {
         if *own == of.statics || own.len() != of.statics.len() {
             return Ok(());
         }
-        // Others are refused as they are.
+        // Covariates that differ in another way are rejected elsewhere.
         if own.iter().zip(&of.statics).all(known) {
             self.covariates.statics.clone_from(&of.statics);
             self.number_categories()?;
@@ -56,14 +57,14 @@ impl Dataset {
         Ok(())
     }
 
-    /// Numbers the categories of series with windows.
+    /// Assigns category numbers to the series that have windows.
     pub(super) fn number_categories(&mut self) -> Result<(), DataError> {
         let mut used = vec![false; self.names.len()];
         let Splits { train, validation, test, .. } = &self.splits;
         for window in train.iter().chain(validation).chain(test) {
             used[window.series as usize] = true;
         }
-        // A series without windows has categories that nothing is learnt of.
+        // A series without windows may have categories that do not occur in training.
         let of = |(series, used): (usize, &bool)| match used {
             true => self.covariates.categories_of(&self.rows, series),
             false => Ok(Vec::new()),
@@ -72,13 +73,13 @@ impl Dataset {
         Ok(())
     }
 
-    /// The same series with the covariates that a model was trained with, for a forecast.
+    /// Returns the dataset with the covariates of a trained model, for a forecast.
     ///
     /// # Errors
     ///
-    /// [`DataError::Mismatch`] where times are not known and cycles are asked for;
-    /// [`DataError::BadSeries`] for a column that is not known as far ahead as is forecast, or a
-    /// category that training did not see.
+    /// [`DataError::Mismatch`] if the model uses calendar cycles and the times of the data are not
+    /// known; [`DataError::BadSeries`] for a column that is not known for the whole horizon, and
+    /// for a category that does not occur in training.
     pub(crate) fn with_covariates(mut self, covariates: Covariates) -> Result<Self, DataError> {
         if !covariates.cycles.is_empty() && self.rows.calendar().is_none() {
             let problem = "the model knows the calendar, the data have no times: add a column of \
@@ -99,22 +100,22 @@ impl Dataset {
         Ok(self)
     }
 
-    /// What windows have beside their values.
+    /// Returns the covariates of the windows.
     pub fn covariates(&self) -> &Covariates {
         &self.covariates
     }
 
-    /// Numbers beside the values of a window.
+    /// Returns the number of numeric covariates of a window.
     pub fn covariate_numbers(&self) -> usize {
         self.covariates.numbers(self.spec.input_len, self.spec.horizon)
     }
 
-    /// Writes the numbers beside the values of windows, `[windows, covariate_numbers]`, row-major,
-    /// as they are `lag` strides before the windows.
+    /// Writes the numeric covariates of windows, `[windows, covariate_numbers]`, row-major, for
+    /// windows `lag` strides earlier.
     ///
     /// # Errors
     ///
-    /// As for [`Dataset::fill_batch`].
+    /// The errors of [`Dataset::fill_batch`].
     pub fn fill_covariates<T>(
         &self,
         windows: &[WindowIndex],
@@ -145,12 +146,13 @@ impl Dataset {
         Ok(())
     }
 
-    /// The categories of windows among all, `[windows, static columns]`, row-major.
+    /// Returns the categories of windows, numbered among all categories,
+    /// `[windows, static columns]`, row-major.
     pub(crate) fn categories_of(&self, windows: &[WindowIndex]) -> impl Iterator<Item = usize> {
         windows.iter().flat_map(|window| self.categories[window.series as usize].iter().copied())
     }
 
-    /// The lower limit of a series, standardised; `None` for a series that can have any value.
+    /// Returns the standardised lower limit of a series; `None` for a series without a limit.
     ///
     /// ```
     /// use vdn_forecast::config::RunConfig;
@@ -163,18 +165,19 @@ impl Dataset {
         match self.rows.support {
             Support::Real => None,
             Support::NonNegative => {
-                // What was subtracted from the values was subtracted from 0, too.
+                // The offset that was subtracted from the values is subtracted from the limit 0,
+                // too.
                 Some(self.scaler.transform(series, 0.0 - self.offset(series) as f64))
             }
         }
     }
 
-    /// The lower limits of windows, `[windows]`; `None` where series can have any value.
+    /// Returns the lower limits of windows, `[windows]`; `None` if series have no limit.
     pub(crate) fn floors(&self, windows: &[WindowIndex]) -> Option<Vec<f64>> {
         windows.iter().map(|window| self.floor(window.series as usize)).collect()
     }
 
-    /// Which values the series can have.
+    /// Returns the support: the possible values of the series.
     pub fn support(&self) -> Support {
         self.rows.support
     }

@@ -1,4 +1,4 @@
-//! Series to forecast from beyond their ends.
+//! Datasets for forecasts beyond the end of the series.
 
 use crate::data::covariates::Covariates;
 use crate::data::dataset::{Dataset, ROUNDING, check_domain, missing};
@@ -8,15 +8,16 @@ use std::collections::HashMap;
 use vdn_train::data::{DataError, Scaler};
 
 impl Dataset {
-    /// Series to forecast from with a model that was trained before: the series called `names`,
-    /// standardised with its `scaler`. There are no splits; see [`Dataset::latest_windows`].
+    /// Builds a dataset for forecasts with a trained model: the series in `names`, standardised
+    /// with the model's `scaler`. It has no splits; see [`Dataset::latest_windows`].
     ///
     /// # Errors
     ///
-    /// [`DataError::BadSeries`] for a series that the table lacks, that is too short for one
-    /// window, or that has no value in it; [`DataError::TooLarge`] as for [`Dataset::new`], for the
-    /// rows of the last window; [`DataError::Mismatch`] when the scaler is not of as many series as
-    /// `names`; [`DataError::InvalidOption`] for settings that no series can satisfy.
+    /// - [`DataError::BadSeries`] for a series that is missing in the table, is too short for one
+    ///   window, or has no value in the last window;
+    /// - [`DataError::TooLarge`] as for [`Dataset::new`], for the rows of the last window;
+    /// - [`DataError::Mismatch`] if the scaler has another number of series than `names`;
+    /// - [`DataError::InvalidOption`] for settings that no series can satisfy.
     pub fn for_forecast(
         table: impl Into<SeriesTable>,
         spec: WindowSpec,
@@ -31,7 +32,7 @@ impl Dataset {
         }
         let needed = spec.first_start();
         let mut columns = Vec::with_capacity(names.len());
-        // Of series of one name the first one counts.
+        // If several series have the same name, the first one is used.
         let mut places = HashMap::with_capacity(table.names.len());
         for (place, name) in table.names.iter().enumerate() {
             places.entry(name.as_str()).or_insert(place);
@@ -85,15 +86,16 @@ impl Dataset {
         })
     }
 
-    /// Whether the rows that the next forecast of a series starts from are all its constant.
+    /// Whether the series is constant, at its training constant, in the rows that the next forecast
+    /// starts from.
     pub fn ends_constant(&self, series: usize) -> bool {
         let column = &self.columns[series];
         let last = column.len().saturating_sub(self.spec.first_start());
         column[last..].iter().all(|z| z.is_nan() || z.abs() <= ROUNDING)
     }
 
-    /// The window that predicts the rows after the last one of each series, for series with
-    /// enough history. Good for [`Dataset::fill_inputs`] only: its target is the future.
+    /// Returns the window after the last row of each series that has enough history. Use it only
+    /// with [`Dataset::fill_inputs`]: its target lies in the future.
     pub fn latest_windows(&self) -> impl Iterator<Item = WindowIndex> + '_ {
         let first = self.spec.first_start();
         (0_u32..)

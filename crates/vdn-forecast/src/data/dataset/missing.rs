@@ -1,26 +1,27 @@
-//! Missing values that stay missing: no target, and in inputs the last value before them.
+//! Missing values that stay missing. They are excluded as targets; in inputs the last value before
+//! them is repeated.
 
 use crate::data::dataset::Dataset;
 use crate::data::windows::{Splits, WindowIndex, WindowSpec};
 use vdn_train::data::DataError;
 
 impl Dataset {
-    /// [`Dataset::columns`], with the last value before it in the place of a missing one: what
-    /// inputs of windows are taken of.
+    /// Returns [`Dataset::columns`] with each missing value replaced by the last value before it.
+    /// Inputs of windows are taken from these columns.
     pub fn filled(&self) -> &[Vec<f64>] {
         self.filled.as_ref().unwrap_or(&self.columns)
     }
 
-    /// Whether values are missing.
+    /// Whether the dataset has missing values.
     pub fn has_missing(&self) -> bool {
         self.filled.is_some()
     }
 
-    /// Copies the targets of windows, with the last value before it in the place of a missing one.
+    /// Copies the targets of windows, with each missing value replaced by the last value before it.
     ///
     /// # Errors
     ///
-    /// As for [`Dataset::fill_batch`].
+    /// The errors of [`Dataset::fill_batch`].
     pub(crate) fn fill_filled_targets(
         &self,
         windows: &[WindowIndex],
@@ -30,7 +31,7 @@ impl Dataset {
         self.fill("fill_targets", self.filled(), of, targets, |x| x, Some)
     }
 
-    /// The share of a window's targets that are there; 1 where none is missing.
+    /// Returns the fraction of a window's targets that are not missing; 1 if none is missing.
     pub(crate) fn share_of_targets(&self, window: WindowIndex) -> f64 {
         if !self.has_missing() {
             return 1.0;
@@ -41,7 +42,7 @@ impl Dataset {
         there as f64 / self.spec.horizon as f64
     }
 
-    /// Those windows whose targets are all there.
+    /// Returns the windows without missing targets.
     pub(crate) fn complete(&self, windows: &[WindowIndex]) -> Vec<WindowIndex> {
         let is_there = |window: &&WindowIndex| {
             let (series, t) = (window.series as usize, window.t as usize);
@@ -52,8 +53,8 @@ impl Dataset {
     }
 }
 
-/// The columns with the last value before it in the place of a missing one; `None` where none is
-/// missing. A series begins with a value.
+/// Replaces each missing value by the last value before it. Returns `None` if no value is missing.
+/// Every series begins with a value.
 pub(super) fn filled(columns: &[Vec<f64>]) -> Option<Vec<Vec<f64>>> {
     let is_missing = |column: &Vec<f64>| column.iter().any(|value| value.is_nan());
     if !columns.iter().any(is_missing) {
@@ -72,7 +73,7 @@ pub(super) fn filled(columns: &[Vec<f64>]) -> Option<Vec<Vec<f64>>> {
     Some(columns.iter().map(of).collect())
 }
 
-/// Leaves out windows without any value in their input, or without any target.
+/// Removes windows that have no value in their input, or no target.
 pub(super) fn leave_out_empty(
     splits: &mut Splits,
     columns: &[Vec<f64>],

@@ -12,33 +12,34 @@ use std::mem::take;
 use std::ops::Range;
 use vdn_train::data::{DataError, FitScope, LARGEST_STANDARDISED, Scaler};
 
-/// Standardised values that a constant has, by rounding.
+/// The largest standardised value of a constant series. It is not 0 because of rounding.
 const ROUNDING: f64 = 16.0 * f64::EPSILON;
 
-/// Standardised series, the scaler that undoes it, and the windows of each split.
+/// Standardised series, the scaler that inverts the standardisation, and the windows of each split.
 ///
-/// Values are `f64`; whoever fills a batch says how they become the model's numbers.
+/// Values are `f64`; the caller of `fill_batch` converts them to the model's type.
 #[derive(Debug, Clone)]
 pub struct Dataset {
     names: Vec<String>,
     columns: Vec<Vec<f64>>,
-    /// The same with the last value in the place of missing ones, where there are any.
+    /// The columns with missing values replaced by the last value before; `None` if no value is
+    /// missing.
     filled: Option<Vec<Vec<f64>>>,
     scaler: Scaler,
     splits: Splits,
     spec: WindowSpec,
-    /// Where the rows stand in time; without values.
+    /// The times and file positions of the rows, without values.
     rows: SeriesTable,
     notes: Vec<String>,
     covariates: Covariates,
-    /// Of each series, its categories among all.
+    /// For each series, its categories, numbered among all categories.
     categories: Vec<Vec<usize>>,
 }
 
 impl Dataset {
     /// Splits and standardises series, whose lengths may differ.
     ///
-    /// A series that is skipped as too short has no window; it is standardised by all its rows.
+    /// A skipped, too short series has no windows. All its rows are used to standardise it.
     ///
     /// ```
     /// use vdn_forecast::data::{Dataset, WindowSpec};
@@ -59,8 +60,8 @@ impl Dataset {
     ///
     /// # Errors
     ///
-    /// Those of [`WindowSpec::split`] and [`Scaler::fit`]; [`DataError::BadSeries`] for a value
-    /// that is not finite; [`DataError::TooLarge`] for a row of any split that is more than
+    /// The errors of [`WindowSpec::split`] and [`Scaler::fit`]; [`DataError::BadSeries`] for a
+    /// value that is not finite; [`DataError::TooLarge`] if a row of any split is more than
     /// [`LARGEST_STANDARDISED`] deviations from the mean.
     pub fn new(
         names: Vec<String>,
@@ -72,12 +73,12 @@ impl Dataset {
         Self::from_table(table, spec, scope)
     }
 
-    /// Splits and standardises the series of a table, which keep their dates.
+    /// Splits and standardises the series of a table and keeps their dates.
     ///
     /// # Errors
     ///
-    /// As for [`Dataset::new`]; [`DataError::InvalidOption`] where no window of a split is left,
-    /// because all of them begin to forecast in gaps that were filled from later values.
+    /// The errors of [`Dataset::new`]; [`DataError::InvalidOption`] if a split has no window left,
+    /// because all of them start their forecast inside gaps that were filled from later values.
     pub fn from_table(
         table: impl Into<SeriesTable>,
         spec: WindowSpec,
@@ -105,7 +106,7 @@ impl Dataset {
         let scaler = Scaler::fit(&names, rows)?;
         for (series, column) in columns.iter_mut().enumerate() {
             scaler.transform_in_place(series, column);
-            // Rows behind the last target are in no window.
+            // Rows after the last target are in no window.
             let Some(ranges) = &splits.ranges[series] else { continue };
             let used = (ranges.test.end + spec.horizon - 1).min(column.len());
             check_domain(&names[series], column, 0..used, |row| {
@@ -116,12 +117,13 @@ impl Dataset {
                 format!("{file} ({split})")
             })?;
         }
-        // Scales are those of series that train: others may have no rows before validation.
+        // Scales are fitted on series with training windows: other series may have no rows before
+        // validation.
         let known = |series: usize| splits.ranges[series].as_ref().map_or(0, |_| fitted(series));
         let mut covariates = Covariates::of(&table, names.len(), known)?;
         for (series, ranges) in splits.ranges.iter().enumerate() {
             let Some(ranges) = ranges else { continue };
-            // The last window begins to forecast in the row before `test.end`.
+            // The last window begins its forecast in the row before `test.end`.
             let inputs = ranges.test.end.saturating_sub(1).min(lengths[series]);
             let split = |row| format!(" ({})", split_of(ranges, row));
             covariates.check_domain(&table, series, (0..inputs, spec.horizon), split)?;
@@ -168,59 +170,60 @@ impl Dataset {
         Ok(data)
     }
 
-    /// Names of the series.
+    /// Returns the names of the series.
     pub fn names(&self) -> &[String] {
         &self.names
     }
 
-    /// Standardised values, one vector for each series; NaN where a value is missing.
+    /// Returns the standardised values, one vector for each series; NaN marks a missing value.
     pub fn columns(&self) -> &[Vec<f64>] {
         &self.columns
     }
 
-    /// What was done to the rows, and what is suspicious about them, one sentence each.
+    /// Returns notes on changes to the rows and on suspicious values, one sentence each.
     pub fn notes(&self) -> &[String] {
         &self.notes
     }
 
-    /// The step of the rows and the form of their dates; `None` where times are not known.
+    /// Returns the step of the rows and the form of their dates; `None` if times are not known.
     pub fn calendar(&self) -> Option<&Calendar> {
         self.rows.calendar()
     }
 
-    /// The date of a row of a series, also beyond its last one; `None` where times are not known.
+    /// Returns the date of a row of a series, also of rows beyond its end; `None` if times are not
+    /// known.
     pub fn date(&self, series: usize, row: usize) -> Option<String> {
         self.rows.date(series, row)
     }
 
-    /// What was subtracted from a series before it was standardised: 0, unless its values are
-    /// integers beyond 2^53.
+    /// Returns the offset that was subtracted from a series before it was standardised. It is 0,
+    /// unless the values are integers beyond 2^53.
     pub fn offset(&self, series: usize) -> i128 {
         self.rows.offset(series)
     }
 
-    /// What the series were standardised with.
+    /// Returns the scaler of the series.
     pub fn scaler(&self) -> &Scaler {
         &self.scaler
     }
 
-    /// The windows of each split.
+    /// Returns the windows of each split.
     pub fn splits(&self) -> &Splits {
         &self.splits
     }
 
-    /// The windows' form and protocol.
+    /// Returns the window specification.
     pub fn spec(&self) -> &WindowSpec {
         &self.spec
     }
 
-    /// Copies windows into a batch: `current` and `previous` are `[windows, L]`, `target`
-    /// `[windows, H]`, row-major. Nothing is allocated.
+    /// Copies windows into a batch: `current` and `previous` are `[windows, L]`, `target` is
+    /// `[windows, H]`, row-major. Does not allocate.
     ///
     /// # Errors
     ///
-    /// [`DataError::Mismatch`] when a buffer has another size or a window reaches out of its
-    /// series; the buffers then hold no batch.
+    /// [`DataError::Mismatch`] if a buffer has the wrong size, or a window extends beyond its
+    /// series. The content of the buffers is then unspecified.
     pub fn fill_batch<T>(
         &self,
         windows: &[WindowIndex],
@@ -234,12 +237,12 @@ impl Dataset {
         self.fill_targets(windows, target, convert)
     }
 
-    /// Copies the inputs that lie `lag` strides before the windows: 0 the current input, 1 the
+    /// Copies the inputs that lie `lag` strides before the windows: 0 is the current input, 1 the
     /// previous one, 2 its own predecessor. `inputs` is `[windows, L]`, row-major.
     ///
     /// # Errors
     ///
-    /// As for [`Dataset::fill_batch`].
+    /// The errors of [`Dataset::fill_batch`].
     pub fn fill_inputs<T>(
         &self,
         windows: &[WindowIndex],
@@ -253,12 +256,12 @@ impl Dataset {
         self.fill("fill_inputs", from, (windows, length), inputs, convert, |t| t.checked_sub(back?))
     }
 
-    /// Copies the targets of windows, NaN where one is missing. `targets` is `[windows, H]`,
+    /// Copies the targets of windows; NaN marks a missing one. `targets` is `[windows, H]`,
     /// row-major.
     ///
     /// # Errors
     ///
-    /// As for [`Dataset::fill_batch`].
+    /// The errors of [`Dataset::fill_batch`].
     pub fn fill_targets<T>(
         &self,
         windows: &[WindowIndex],
@@ -269,7 +272,7 @@ impl Dataset {
         self.fill("fill_targets", &self.columns, of, targets, convert, Some)
     }
 
-    /// Copies `length` rows for each window, from the row that `start` makes of its `t`.
+    /// Copies `length` rows for each window, from the first row that `start` returns for its `t`.
     fn fill<T>(
         &self,
         op: &'static str,
@@ -313,8 +316,8 @@ impl Dataset {
     }
 }
 
-/// Leaves out windows that begin to forecast in a gap which was filled from the value behind it:
-/// their inputs would know that value.
+/// Removes windows whose forecast begins inside a gap that was filled from the value after it:
+/// their inputs would contain information on that value.
 fn leave_out_informed(
     splits: &mut Splits,
     table: &SeriesTable,
@@ -350,8 +353,7 @@ fn leave_out_informed(
     Ok(())
 }
 
-/// Leaves out windows of series without any for training, whose categories no other series has:
-/// nothing is learnt of them.
+/// Removes validation and test windows of series whose categories do not occur in training.
 fn leave_out_unknown(
     splits: &mut Splits,
     covariates: &Covariates,
@@ -383,7 +385,8 @@ fn leave_out_unknown(
     Ok(())
 }
 
-/// The split whose targets, or inputs before its first target, a row belongs to.
+/// The split of a row: the split of the targets in that row. Rows before the first validation
+/// target belong to training.
 fn split_of(ranges: &SeriesRanges, row: usize) -> &'static str {
     match row {
         _ if row < ranges.first_validation_target => "training",
@@ -392,8 +395,8 @@ fn split_of(ranges: &SeriesRanges, row: usize) -> &'static str {
     }
 }
 
-/// Refuses standardised values in these rows beyond [`LARGEST_STANDARDISED`]; `place` says more
-/// about a row.
+/// Rejects standardised values beyond [`LARGEST_STANDARDISED`] in these rows. `place` adds
+/// information on a row to the message.
 fn check_domain(
     series: &str,
     values: &[f64],

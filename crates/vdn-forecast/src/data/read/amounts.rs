@@ -1,4 +1,5 @@
-//! Numbers with a sign of a currency, a per cent sign, brackets or a unit, which are no numbers.
+//! Detection of numbers with a currency sign, a per cent sign, brackets or a unit. They are not
+//! parsed as numbers.
 
 use crate::data::read::sample::Sample;
 use vdn_train::data::{Cell, DataError, DelimitedFile, NumberForm};
@@ -24,7 +25,7 @@ pub(super) fn first(file: &DelimitedFile<'_>, sample: &Sample<'_>) -> Option<Amo
         let bare = without_unit(text);
         bare != **text && is_number(bare)
     };
-    // The sign of most cells: `1 north` and `2 south` are names.
+    // The sign of the majority of cells decides: `1 north` and `2 south` are names.
     let amounts = || sample.texts.iter().filter(is_amount);
     let sign = |text: &str| text.replace(|c: char| c.is_ascii_digit() || ",.-+ ".contains(c), "");
     let text = amounts().next()?;

@@ -9,17 +9,17 @@ use jiff::tz::TimeZone;
 use std::collections::{HashMap, HashSet};
 use vdn_train::data::DataError;
 
-/// Series that the step is taken from, at most, in a long file.
+/// The maximum number of series of a long file from which the step is determined.
 const MOST_SERIES: usize = 200;
 
-/// How the times of all rows are read.
+/// The interpretation of the times of all rows: their step and clock.
 pub(super) struct Axis {
     pub(super) step: Step,
     pub(super) clock: Clock,
 }
 
 impl Axis {
-    /// The axis on which the rows have a step.
+    /// Returns the axis on which the rows have a common step.
     pub(super) fn of(
         raw: &RawRows,
         form: usize,
@@ -41,7 +41,7 @@ impl Axis {
             }
             (None, false) => Clock::File,
         };
-        // Where rows are a day or more apart, days of the file's clock are of one length.
+        // For steps of a day or more, the file's own clock is used: its days have equal length.
         let mut this = Self { step: Step::Seconds(1), clock };
         let within = this.step_of(raw, form);
         match within {
@@ -58,7 +58,7 @@ impl Axis {
         Ok(this)
     }
 
-    /// The step that the most series have.
+    /// Returns the most frequent step among the series.
     fn step_of(&self, raw: &RawRows, form: usize) -> Result<Step, DataError> {
         let mut counts: HashMap<Step, usize> = HashMap::new();
         let mut refused = None;
@@ -85,7 +85,7 @@ impl Axis {
         })
     }
 
-    /// The times of a group's rows, as they stand in the file.
+    /// Returns the times of a group's rows, in file order.
     pub(super) fn times(
         &self,
         file: &str,
@@ -109,7 +109,8 @@ impl Axis {
                 })
                 .collect(),
             Clock::Zone(zone) => {
-                // The second of two equal times is the later one, where the rows ascend.
+                // A time that occurs twice is in the repeated hour: in ascending rows its second
+                // occurrence is the later one.
                 let descending = clocks.first() > clocks.last();
                 let mut seen = HashSet::new();
                 let of = |(row, (&clock, &offset)): (usize, (&i64, &i64))| {
@@ -170,7 +171,7 @@ fn line_of(file: &str, group: &Group, row: usize) -> String {
     format!("{file}:{}", group.lines.get(row).unwrap_or(0))
 }
 
-/// The error for rows that are not at equal distances.
+/// Returns the error for rows that are not equally spaced.
 pub(super) fn irregular(file: &str, reason: &str) -> DataError {
     DataError::Format {
         file: file.to_owned(),

@@ -1,5 +1,5 @@
-//! Which columns of a file hold times, names of series, and numbers: found from a sample of its
-//! rows. Names of columns help where content alone does not decide.
+//! Detection of the columns of times, of series names and of numbers, from a sample of the file's
+//! rows. The names of columns help if the content alone is ambiguous.
 
 use crate::data::read::amounts::{self, Amount};
 use crate::data::read::parts::{calendar_parts, is_month, parts_of, time_of_day};
@@ -10,32 +10,32 @@ use crate::data::time::DateForm;
 use std::collections::HashSet;
 use vdn_train::data::{Cell, DataError, DelimitedFile};
 
-/// Names of the values of a long file.
+/// The usual names of the value column of a long file.
 const TARGET_NAMES: [&str; 4] = ["y", "value", "target", "values"];
 
-/// What the columns of a file hold.
+/// The roles of the columns of a file.
 pub(super) struct Columns {
-    /// The columns whose texts, joined by blanks, are the times; none: rows have no times.
+    /// The columns whose texts, joined by blanks, are the times. Empty: rows have no times.
     pub(super) time: Vec<usize>,
-    /// The forms that the times may have.
+    /// The possible date forms of the times.
     pub(super) forms: Vec<DateForm>,
-    /// The column that names series, in long form.
+    /// The column with the names of the series, in long form.
     pub(super) id: Option<usize>,
-    /// The columns of numbers: the series, or the one with the values in long form.
+    /// The numeric columns: the series, or in long form the value column.
     pub(super) numbers: Vec<usize>,
-    /// Columns of text that are left out of a wide table.
+    /// Text columns that are left out of a wide table.
     pub(super) texts: Vec<usize>,
-    /// Columns beside the series: known until a forecast begins, known ahead, and static.
+    /// The covariate columns: known until a forecast begins, known ahead, and static.
     pub(super) beside: [Vec<usize>; 3],
     pub(super) notes: Vec<String>,
 }
 
 impl Columns {
-    /// Finds what the columns of `file` hold.
+    /// Finds the roles of the columns of `file`.
     ///
     /// # Errors
-    /// A column asked for is not there; a date column without dates; several columns that may name
-    /// the series or hold their values; no column of numbers.
+    /// Fails for a requested column that does not exist, a date column without dates, several
+    /// candidates for the column of series names or of values, and a file without a numeric column.
     pub(super) fn find(
         file: &DelimitedFile<'_>,
         options: &SeriesOptions,
@@ -99,7 +99,7 @@ impl Columns {
         if let TimeColumn::Named(name) = &options.time {
             let column = file.column(name)?;
             let found = samples[column].forms();
-            // Who names a column says that its numbers are times.
+            // If the user names the column, its numbers are times.
             let found = match found.is_empty() {
                 true => DateForm::of_texts(&samples[column].texts),
                 false => found,
@@ -130,7 +130,7 @@ impl Columns {
                 found.push((sample.column, forms));
             }
         }
-        // Texts before numbers, telling names before others, then the first one.
+        // Prefers text to numbers, then names that suggest times, then the first column.
         let rank = |(column, forms): &(usize, Vec<DateForm>)| {
             let sample = &samples[*column];
             let counted = forms[0] == DateForm::Count;
@@ -210,7 +210,7 @@ impl Columns {
         Ok(())
     }
 
-    /// The column with the values of a long file.
+    /// Finds the value column of a long file.
     fn find_target(
         &mut self,
         file: &DelimitedFile<'_>,
@@ -267,14 +267,14 @@ impl Columns {
         }
     }
 
-    /// Whether a column holds times of the rows once more, in seconds since 1970.
+    /// Whether a column repeats the times of the rows as Unix times.
     fn repeats_dates(&self, sample: &Sample<'_>, samples: &[Sample<'_>]) -> bool {
         let [time] = self.time[..] else { return false };
         let dates = samples[time].texts.iter().map(|text| self.forms[0].parse(text));
         number_dates::is_near(sample, &dates.flatten().collect::<Vec<_>>())
     }
 
-    /// The series of a wide file.
+    /// Finds the series of a wide file.
     fn find_series(
         &mut self,
         file: &DelimitedFile<'_>,
@@ -304,7 +304,7 @@ impl Columns {
         }
         let numeric = |sample: &&Sample<'_>| !out.contains(&sample.column) && !sample.is_text();
         let mut free = samples.iter().filter(numeric).count();
-        // Where times come again, whole numbers that differ may be those of series.
+        // If times repeat, distinct integers may be series identifiers instead of row numbers.
         let again = !self.time.is_empty() && keys::come_again(file, &self.time);
         let mut unread: Option<(&Sample<'_>, Amount)> = None;
         for sample in samples.iter().filter(|sample| !out.contains(&sample.column)) {
@@ -375,7 +375,8 @@ impl Columns {
     }
 }
 
-/// Refuses a first row of numbers, some with a fraction: it is one of the rows.
+/// Rejects a file whose first row is all numbers, some with a fraction: this row is data, not a
+/// header.
 fn refuse_numbers_as_names(file: &DelimitedFile<'_>) -> Result<(), DataError> {
     let number = |name: &String| match file.numbers().parse(name.as_bytes()) {
         Cell::Number(number) => Some(number),
@@ -392,7 +393,7 @@ fn refuse_numbers_as_names(file: &DelimitedFile<'_>) -> Result<(), DataError> {
     Err(DataError::Format { file: file.file().to_owned(), problem })
 }
 
-/// The columns beside the series, each once.
+/// Returns the covariate columns, each of them once.
 fn beside(file: &DelimitedFile<'_>, options: &SeriesOptions) -> Result<[Vec<usize>; 3], DataError> {
     let mut seen = HashSet::new();
     let mut of = |names: &[String]| -> Result<Vec<usize>, DataError> {

@@ -1,9 +1,9 @@
-//! Columns that number the rows, or say the same of all of them.
+//! Detection of columns that number the rows, or have the same value in all rows.
 
 use crate::data::read::sample::Sample;
 use std::collections::HashSet;
 
-/// Names of saved row numbers.
+/// The usual names of columns of row numbers.
 const INDEX_NAMES: [&str; 21] = [
     "",
     "index",
@@ -28,11 +28,11 @@ const INDEX_NAMES: [&str; 21] = [
     "time_idx",
 ];
 
-/// Rows from which on numbers that go up by one from 0 or 1 are those of the rows, whatever their
-/// name is.
+/// The minimum number of rows for which consecutive numbers from 0 or 1 are taken for row numbers,
+/// whatever the column's name.
 const SURE: usize = 20;
 
-/// Names of values, which are none of the rows' numbers however they rise.
+/// Names of value columns, which are never taken for row numbers.
 const VALUE_NAMES: [&str; 4] = ["y", "value", "target", "values"];
 
 fn by_one(numbers: &[i64], by: i64) -> bool {
@@ -44,7 +44,7 @@ fn all_different(numbers: &[i64]) -> bool {
     numbers.iter().all(|&n| n >= 0) && different.len() == numbers.len()
 }
 
-/// Row numbers that are saved under a name of such, or under none.
+/// Whether the column holds row numbers, and has a usual name for them or no name.
 pub(super) fn is_named_index(sample: &Sample<'_>) -> bool {
     let lower = sample.name.to_lowercase();
     let unnamed =
@@ -56,9 +56,14 @@ pub(super) fn is_named_index(sample: &Sample<'_>) -> bool {
         || (INDEX_NAMES.contains(&lower.as_str()) && (by_one(&numbers, 1) || by_one(&numbers, -1)))
 }
 
-/// Row numbers: those of [`is_named_index`], different whole numbers in a column that is called an
-/// id, all numbers of a range in one that is called an index or a number, or one more from row to
-/// row from 0 or 1 on, without a blank, in any column but one that is called a value.
+/// Whether the column holds row numbers. One of these conditions has to hold, all but the first for
+/// at least [`SURE`] numbers:
+///
+/// - [`is_named_index`];
+/// - distinct whole numbers, and the last word of the name is `id`;
+/// - all numbers of a range, and the last word of the name is one for an index or a number;
+/// - numbers that increase by one from 0 or 1 without a blank cell, unless the name is one of a
+///   value column.
 pub(super) fn numbers_rows(sample: &Sample<'_>) -> bool {
     if is_named_index(sample) {
         return true;
@@ -68,7 +73,7 @@ pub(super) fn numbers_rows(sample: &Sample<'_>) -> bool {
         return false;
     };
     let row_numbers = all_different(&numbers);
-    // An index of prices is called an index, too: the numbers decide.
+    // An index of prices may be called `index`, too; the numbers decide.
     let words = sample.words();
     let last = words.last().map_or("", String::as_str);
     let one_run = || {
@@ -81,8 +86,8 @@ pub(super) fn numbers_rows(sample: &Sample<'_>) -> bool {
     called || (rises && !VALUE_NAMES.contains(&lower.as_str()))
 }
 
-/// The number of a station or a device: a whole number, the same in all rows of a column that is
-/// called an id.
+/// Whether the column is the number of one station or device: the same whole number in all rows,
+/// and `id` in the name.
 pub(super) fn is_one_id(sample: &Sample<'_>) -> bool {
     let numbers = sample.integers().filter(|numbers| numbers.len() >= SURE);
     let called = sample.words().iter().any(|word| word == "id");

@@ -1,22 +1,25 @@
-//! Integers beyond 2^53, which `f64` cannot hold: they are read less the first one of them.
+//! Integers beyond 2^53, which `f64` cannot represent exactly. The first one is subtracted from
+//! all.
 
 use crate::data::read::rows::RawColumn;
 use vdn_train::data::NumberForm;
 
-/// Integers from here on are not all numbers of `f64`.
+/// From here on, `f64` does not represent all integers.
 pub(super) const EXACT: f64 = (1_u64 << 53) as f64;
 
-/// Significant digits that every `f64` holds, and those that every `f64` is written with, at most.
+/// The number of significant digits that every `f64` preserves, and the maximum needed to write
+/// one.
 const DIGITS: usize = 15;
 const WRITTEN: usize = 17;
 
-/// The number in a series of integers that `f64` cannot hold, less the first one of them.
+/// Returns a value of a series of integers beyond 2^53, minus the first one of them.
 pub(super) fn beyond_exact(cell: &[u8], form: NumberForm, value: f64, to: &mut RawColumn) -> f64 {
     let text = std::str::from_utf8(cell).unwrap_or_default();
     let integer = integer_of(text.trim(), form);
     let range = i128::from(i64::MIN)..=i128::from(u64::MAX);
     let Some(integer) = integer.filter(|integer| range.contains(integer)) else {
-        // No integer of 64 bits: 1e20 is as exact as it was written.
+        // Not a 64-bit integer. A number in scientific notation, such as 1e20, is taken as exact up
+        // to [`WRITTEN`] digits.
         let most = if text.contains(['e', 'E']) { WRITTEN } else { DIGITS };
         to.rounded += usize::from(significant(text) > most || to.offset != 0);
         to.far.push(value);
@@ -33,15 +36,15 @@ pub(super) fn beyond_exact(cell: &[u8], form: NumberForm, value: f64, to: &mut R
     less as f64
 }
 
-/// Digits of a number from the first that is not 0 to the last, without its power of ten.
+/// The number of digits from the first to the last nonzero digit, without the exponent.
 fn significant(text: &str) -> usize {
     let mantissa = text.split(['e', 'E']).next().unwrap_or_default();
     let digits: String = mantissa.chars().filter(char::is_ascii_digit).collect();
     digits.trim_start_matches('0').trim_end_matches('0').len()
 }
 
-/// The integer that a cell writes exactly: with separators of thousands, with zeros behind the
-/// decimal sign, or with more digits than `f64` holds before a power of ten.
+/// Returns the integer that a cell states exactly: with thousands separators, with zeros after the
+/// decimal mark, or with more digits than `f64` holds before an exponent.
 fn integer_of(text: &str, form: NumberForm) -> Option<i128> {
     let point = match form {
         NumberForm::DecimalPoint => '.',

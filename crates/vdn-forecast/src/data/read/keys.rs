@@ -1,4 +1,5 @@
-//! Columns that name series, and those that would tell rows of one time apart.
+//! Detection of columns that name the series, and of columns that distinguish rows with the same
+//! time.
 
 use crate::data::read::parts::{is_called_a_part, is_part_of_dates};
 use crate::data::read::rows::RawColumn;
@@ -8,7 +9,7 @@ use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use vdn_train::data::{DataError, DelimitedFile};
 
-/// Names of columns that name the series of a long file, also by numbers.
+/// The usual names of the column with the series names in a long file. Its cells may be numbers.
 const ID_NAMES: [&str; 8] = [
     "unique_id",
     "item_id",
@@ -20,10 +21,10 @@ const ID_NAMES: [&str; 8] = [
     "timeseries_id",
 ];
 
-/// The column that names series, where the file is in long form, among those that are `free`.
+/// Returns the column that names the series, if the file is in long form, among the `free` columns.
 ///
 /// # Errors
-/// Several columns of text beside times that come several times.
+/// Fails if times repeat and several text columns may name the series.
 pub(super) fn find_id(
     file: &DelimitedFile<'_>,
     options: &SeriesOptions,
@@ -74,7 +75,7 @@ pub(super) fn find_id(
     }
 }
 
-/// Whether a time comes several times in the sample. A wide table has every time once.
+/// Whether a time occurs more than once in the sample. In a wide table every time is unique.
 pub(super) fn come_again(file: &DelimitedFile<'_>, time: &[usize]) -> bool {
     let mut times = HashSet::new();
     (0..file.sample_rows()).any(|row| {
@@ -83,8 +84,8 @@ pub(super) fn come_again(file: &DelimitedFile<'_>, time: &[usize]) -> bool {
     })
 }
 
-/// Whether a column of text has a few values only, each in one block of rows, as files have it
-/// that list one series after the other.
+/// Whether a text column has only a few values, each in one block of rows, as in files that list
+/// the series one after the other.
 pub(super) fn may_name_series(sample: &Sample<'_>) -> bool {
     let mut blocks = sample.texts.clone();
     blocks.dedup();
@@ -95,7 +96,8 @@ pub(super) fn may_name_series(sample: &Sample<'_>) -> bool {
         && 10 * blocks.len() <= sample.texts.len()
 }
 
-/// Rows with the time of another row that no series of numbers tells apart by chance.
+/// The number of rows with the time of another row that a numeric series does not distinguish by
+/// chance.
 const MANY: usize = 20;
 
 /// Columns of text that are looked at, the first ones: each takes eight bytes a row.
@@ -120,9 +122,9 @@ impl TextColumn {
     }
 }
 
-/// The name of the column that differs between all rows of one time and comes again at other times:
-/// a column of text, or a column of whole numbers beside others, where many rows have the time of
-/// another one.
+/// Returns the name of the column that differs between all rows of the same time, and whose values
+/// occur at other times again. It is a text column or, if many rows have the time of another row, a
+/// column of whole numbers in a table with several numeric columns.
 pub(super) fn telling<'a>(
     times: &[i64],
     texts: &'a [TextColumn],
@@ -139,7 +141,7 @@ pub(super) fn telling<'a>(
     };
     let text = texts.iter().find(|one| tells(&mut one.texts.iter().copied()));
     text.map(|one| one.name.as_str()).or_else(|| {
-        // Any series tells the two values of one time apart.
+        // With few repeated times, almost any series distinguishes their rows.
         let different: HashSet<&i64> = times.iter().collect();
         if numbers.len() < 2 || times.len() < different.len() + MANY {
             return None;

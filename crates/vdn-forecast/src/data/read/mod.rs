@@ -1,4 +1,4 @@
-//! From a file to series in order of time: [`SeriesTable`].
+//! Reads a file into series in order of time: [`SeriesTable`].
 //!
 //! ```text
 //! file -> text      of typed columns: Parquet, Arrow            columnar/
@@ -8,7 +8,7 @@
 //!      -> series    from their first value on, gaps filled      series.rs, side.rs, values.rs
 //! ```
 //!
-//! Everything that is done to the rows on the way is told in a note, or refused with the line.
+//! Every change to the rows is reported in a note, or is an error with the line.
 
 mod amounts;
 mod axis;
@@ -33,32 +33,32 @@ use crate::data::support::Support;
 use serde::{Deserialize, Serialize};
 use vdn_train::data::{FileForm, Fill, Limits};
 
-/// Which column holds the times of the rows.
+/// The column with the times of the rows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum TimeColumn {
-    /// The column whose cells are dates; none, where there is no such column.
+    /// The column whose cells are dates, if there is one.
     #[default]
     Auto,
-    /// The column of this name, or the `k`-th one for `#k`.
+    /// The column with this name, or the `k`-th one for `#k`.
     Named(String),
-    /// Times are not read: rows follow each other at equal distances, as they stand.
+    /// Times are not read: rows are equally spaced, in file order.
     None,
 }
 
-/// What becomes of rows with the same time.
+/// The treatment of rows with the same time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Duplicates {
     /// They are an error that names the lines of the first two.
     #[default]
     Error,
-    /// Their mean.
+    /// Their mean is taken.
     Mean,
-    /// The one that stands last in the file.
+    /// The last one in the file is taken.
     Last,
 }
 
-/// How series are read from a file.
+/// Options for reading series from a file.
 ///
 /// ```
 /// use vdn_forecast::data::{SeriesOptions, SeriesTable};
@@ -73,39 +73,39 @@ pub enum Duplicates {
 /// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SeriesOptions {
-    /// How the file is written.
+    /// The format of the file: delimiter and numbers.
     pub form: FileForm,
-    /// How much is read.
+    /// The limits on the size of the file.
     pub limits: Limits,
-    /// Which column holds the times.
+    /// The column with the times.
     pub time: TimeColumn,
-    /// How dates are written, a pattern of `strptime`; `None`: found from the dates.
+    /// The format of dates, a `strptime` pattern; `None`: it is detected from the dates.
     pub date_format: Option<String>,
     /// The time zone of the file's clock, by its name in the IANA database; `None`: unknown, or
-    /// given by the offsets of the dates.
+    /// given by the UTC offsets of the dates.
     pub zone: Option<String>,
-    /// In long form, the column that names the series; `None`: found.
+    /// In long form, the column that names the series; `None`: it is detected.
     pub id_column: Option<String>,
-    /// In long form, the column with the values; `None`: the only one with numbers, or `y`.
+    /// In long form, the column with the values; `None`: the only numeric column, or `y`.
     pub target_column: Option<String>,
-    /// The series to take, in this order, by name or `#k`; `None`: all.
+    /// The series to use, in this order, by name or `#k`; `None`: all.
     pub columns: Option<Vec<String>>,
-    /// What becomes of rows with the same time.
+    /// The treatment of rows with the same time.
     pub duplicates: Duplicates,
-    /// What becomes of missing values and missing rows.
+    /// The treatment of missing values and missing rows.
     pub fill: Fill,
-    /// Whether missing values and missing rows of the series stay missing (NaN); `fill` is then for
-    /// the columns beside them.
+    /// Whether missing values and missing rows of the series stay missing (NaN). `fill` then
+    /// applies only to covariate columns.
     pub mask: bool,
     /// Numbers that stand for a missing value.
     pub sentinels: Vec<f64>,
-    /// Columns of numbers beside the series, known until a forecast begins, by name or `#k`.
+    /// Numeric covariate columns that are known until a forecast begins, by name or `#k`.
     pub past: Vec<String>,
-    /// Columns of numbers beside the series, known ahead. Rows behind the last observation have
-    /// their values and none of the series.
+    /// Numeric covariate columns that are known ahead. Rows after the last observation contain
+    /// their values, but no values of the series.
     pub future: Vec<String>,
     /// In long form, columns whose cells do not change within a series.
     pub statics: Vec<String>,
-    /// Which values the series can have; others are refused.
+    /// The possible values of the series; other values are an error.
     pub support: Support,
 }

@@ -1,11 +1,12 @@
-//! Dates that are written as numbers: years, days in eight digits, seconds since 1970, and so on.
-//! A number may be anything, so names and the order of rows count beside the range.
+//! Detection of dates written as numbers: years, eight-digit days, seconds since 1970, and others.
+//! Numbers in the right range may be values, so the column's name and the order of its rows also
+//! count.
 
 use crate::data::read::sample::Sample;
 use crate::data::time::{DAY, DateForm, Moment};
 use std::collections::HashSet;
 
-/// Dates in digits alone, with the smallest and the largest of them.
+/// Dates of digits only: the smallest, the largest, and the pattern.
 const DIGITS: [(i64, i64, &str); 7] = [
     (19_000_101, 21_001_231, "%Y%m%d"),
     (190_001, 210_012, "%Y%m"),
@@ -16,13 +17,14 @@ const DIGITS: [(i64, i64, &str); 7] = [
     (1_900_001, 2_100_366, "%Y%j"),
 ];
 
-/// The same with a year of two digits, which only the name of the column tells from numbers.
+/// A date of digits with a two-digit year. Only the column's name distinguishes it from other
+/// numbers.
 const SHORT: &str = "%y%m%d";
 
-/// Numbers from which on whole minutes are no chance.
+/// The minimum number of values for which a column of whole minutes is not a coincidence.
 const MINUTES: usize = 10;
 
-/// The forms of dates of a column of numbers.
+/// Returns the possible date forms of a numeric column.
 pub(super) fn forms(sample: &Sample<'_>) -> Vec<DateForm> {
     match sample.integers() {
         Some(numbers) => whole(sample, &numbers),
@@ -30,7 +32,7 @@ pub(super) fn forms(sample: &Sample<'_>) -> Vec<DateForm> {
     }
 }
 
-/// Whether numbers only rise, or only fall.
+/// Whether the numbers strictly increase, or strictly decrease.
 pub(super) fn is_monotone(numbers: &[f64]) -> bool {
     let rises = numbers.windows(2).all(|pair| pair[1] > pair[0]);
     numbers.len() > 2 && (rises || numbers.windows(2).all(|pair| pair[1] < pair[0]))
@@ -50,7 +52,7 @@ pub(super) fn looks_like_time(sample: &Sample<'_>) -> bool {
     sample.is_a_time_word() || sample.is_called_a_date() || (named && numbers.windows(2).all(equal))
 }
 
-/// Whether numbers are Unix times within a year of these dates, row by row.
+/// Whether the numbers are Unix times within a year of these dates, row by row.
 pub(super) fn is_near(sample: &Sample<'_>, dates: &[Moment]) -> bool {
     let numbers =
         sample.numbers().filter(|numbers| numbers.len() == dates.len()).unwrap_or_default();
@@ -67,7 +69,8 @@ fn range(numbers: &[f64]) -> (f64, f64) {
     (fold(f64::min, f64::INFINITY), fold(f64::max, f64::NEG_INFINITY))
 }
 
-/// Seconds since 1970, and thousandths, ... of them, in the range of these numbers.
+/// Returns the form of Unix times (in seconds, or thousandths and so on of them) whose plausible
+/// range contains these numbers.
 fn unix(low: f64, high: f64) -> Option<DateForm> {
     let parts = [1, 1_000, 1_000_000, 1_000_000_000];
     let of =
@@ -77,7 +80,7 @@ fn unix(low: f64, high: f64) -> Option<DateForm> {
 
 fn whole(sample: &Sample<'_>, numbers: &[i64]) -> Vec<DateForm> {
     let named = sample.is_named_like_time();
-    // Equal steps from row to row, in either direction, without a name that helps.
+    // Equal steps from row to row, in either direction. They are evidence without a telling name.
     let first = numbers.get(1).map_or(0, |second| second.wrapping_sub(numbers[0]));
     let steps = numbers.windows(2).filter(|p| p[1].wrapping_sub(p[0]) == first).count();
     let regular = first != 0 && numbers.len() > 2 && 10 * steps >= 9 * (numbers.len() - 1);
@@ -108,7 +111,7 @@ fn whole(sample: &Sample<'_>, numbers: &[i64]) -> Vec<DateForm> {
     if let Some(form) = unix(low as f64, high as f64)
         && let DateForm::Unix { per_second } = form
     {
-        // Whole minutes: random numbers are not.
+        // Random numbers are not whole minutes apart.
         let minutes = |n: &i64| (n - numbers[0]) % (60 * per_second) == 0;
         let minutes = numbers.len() >= MINUTES && numbers.iter().all(minutes) && first != 0;
         let steps = regular && first % (60 * per_second) == 0;
@@ -119,7 +122,7 @@ fn whole(sample: &Sample<'_>, numbers: &[i64]) -> Vec<DateForm> {
     if within(20_000, 60_000) && is_called_a_day(sample) {
         return vec![DateForm::SerialDay];
     }
-    // Steps that are counted, where dates are expected.
+    // Counted steps, in a column with a name of times.
     let distinct: HashSet<&i64> = numbers.iter().collect();
     let counted = sample.is_called_a_date() && distinct.len() > 1;
     let rises = || sample.is_a_time_word() && is_monotone(&floats());
@@ -131,8 +134,8 @@ fn different(numbers: &[i64]) -> bool {
     distinct.len() == numbers.len()
 }
 
-/// Whether the name is a word for days, or ends with one for dates: loads of 20 000 to 60 000 that
-/// are told a day ahead are no dates.
+/// Whether the name is a word for days, or ends with a word for dates. Values of 20 000 to 60 000
+/// in a column such as `load_day_ahead` are not dates.
 fn is_called_a_day(sample: &Sample<'_>) -> bool {
     let words = sample.words();
     let day = ["day", "days", "datum", "fecha", "tag"];
@@ -153,7 +156,7 @@ fn fractions(sample: &Sample<'_>, numbers: &[f64]) -> Vec<DateForm> {
     if !named || low < 1000.0 || high >= 3000.0 || !is_monotone(numbers) {
         return Vec::new();
     }
-    // `1990.01` to `1990.12` are months; as parts of a year they would have a `.00`.
+    // `1990.01` to `1990.12` are months; fractions of a year would include `.00`.
     let months = DateForm::Pattern("%Y.%m".to_owned());
     let two = |text: &&str| text.len() == 7 && months.parse(text).is_some();
     if sample.texts.iter().all(two) {
@@ -164,7 +167,7 @@ fn fractions(sample: &Sample<'_>, numbers: &[f64]) -> Vec<DateForm> {
     let usual = steps[steps.len() / 2];
     let of = |&per_year: &i64| {
         let step = 1.0 / per_year as f64;
-        // A quarter of three decimals is exact, a month is 0.083 or 0.084, or 28 to 31 days.
+        // A quarter with three decimals is exact. A month is 0.083 or 0.084, or has 28 to 31 days.
         let spread = if per_year == 12 { 0.1 } else { 0.02 };
         let usual = (usual - step).abs() <= spread * step;
         let form = DateForm::DecimalYear { per_year };

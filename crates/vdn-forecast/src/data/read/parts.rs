@@ -1,4 +1,4 @@
-//! Dates that stand in several columns: year, month and day, or a date and its time of day.
+//! Dates in several columns: year, month and day, or a date and its time of day.
 
 use crate::data::read::sample::Sample;
 use crate::data::time::DateForm;
@@ -18,7 +18,7 @@ const HOURS: [&str; 9] =
 const WEEKDAYS: [&str; 4] = ["dayofweek", "weekday", "dow", "wday"];
 const MINUTES: [&str; 2] = ["minute", "mi"];
 
-/// Year, month and so on in columns of their own.
+/// Returns the columns with year, month and so on, and their joint date forms.
 pub(super) fn calendar_parts(samples: &[Sample<'_>]) -> Option<(Vec<usize>, Vec<DateForm>)> {
     let of = |names: &[&str], low: i64, high: i64| {
         let fits = |sample: &&Sample<'_>| {
@@ -31,7 +31,7 @@ pub(super) fn calendar_parts(samples: &[Sample<'_>]) -> Option<(Vec<usize>, Vec<
     let year = of(&YEARS, 1000, 2999)?;
     let pattern = |text: &str| vec![DateForm::Pattern(text.to_owned())];
     let Some(month) = of(&MONTHS, 1, 12) else {
-        // What divides a year has several rows in it.
+        // If there is a quarter, week or day of the year, a year has several rows.
         let years: HashSet<&&str> = samples[year].texts.iter().collect();
         if years.len() == samples[year].texts.len() {
             return None;
@@ -92,7 +92,7 @@ pub(super) fn is_month(text: &str) -> bool {
     ["%b", "%B"].iter().any(|name| of(name).parse(&format!("2000 {text}")).is_some())
 }
 
-/// Whether all cells are read by one of some patterns of a part of a date.
+/// Whether every cell matches one of the patterns for a part of a date.
 fn reads_all(sample: &Sample<'_>, before: &str, patterns: &[&str]) -> bool {
     let pattern = match before.is_empty() {
         true => "",
@@ -107,7 +107,7 @@ fn reads_all(sample: &Sample<'_>, before: &str, patterns: &[&str]) -> bool {
     !sample.texts.is_empty() && sample.is_text() && sample.texts.iter().all(of)
 }
 
-/// Whether all cells are times of day, as `18:30`.
+/// Whether all cells are times of day, such as `18:30`.
 fn is_time_of_day(sample: &Sample<'_>) -> bool {
     let day = DateForm::Pattern("%Y-%m-%d %H:%M".to_owned());
     let clock = |text: &&str| {
@@ -118,7 +118,8 @@ fn is_time_of_day(sample: &Sample<'_>) -> bool {
     !sample.texts.is_empty() && sample.is_text() && few(sample.texts.len() / 20).all(clock)
 }
 
-/// Whether cells are a part of dates, which name no series: times of day, months, days of a week.
+/// Whether the cells are a part of dates (times of day, months or weekdays), which cannot name
+/// series.
 pub(super) fn is_part_of_dates(sample: &Sample<'_>) -> bool {
     const NAMES: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
     let weekday = |text: &&str| {
@@ -131,7 +132,8 @@ pub(super) fn is_part_of_dates(sample: &Sample<'_>) -> bool {
         || is_time_of_day(sample)
 }
 
-/// Columns that repeat a part of the dates, under its name: the month, the hour.
+/// Returns the columns that repeat a part of the dates under a usual name, such as the month or the
+/// hour.
 pub(super) fn parts_of(samples: &[Sample<'_>], time: &[usize], form: &DateForm) -> Vec<usize> {
     let [time] = time else { return Vec::new() };
     let dates = samples[*time].texts.iter().map(|text| form.parse(text));
@@ -151,7 +153,7 @@ pub(super) fn parts_of(samples: &[Sample<'_>], time: &[usize], form: &DateForm) 
         (&DAYS_OF_YEAR, |at| i64::from(at.day_of_year())),
         (&HOURS, |at| i64::from(at.hour())),
         (&MINUTES, |at| i64::from(at.minute())),
-        // From Monday or Sunday on, from 0 or 1 on.
+        // Weekdays start at Monday or Sunday, and are counted from 0 or 1.
         (&WEEKDAYS, |at| i64::from(at.weekday().to_monday_zero_offset())),
         (&WEEKDAYS, |at| i64::from(at.weekday().to_sunday_zero_offset())),
         (&WEEKDAYS, |at| i64::from(at.weekday().to_monday_one_offset())),

@@ -1,4 +1,4 @@
-//! Rows in the order of time, each on its place of the calendar.
+//! Sorts rows by time and puts each on its place in the calendar.
 
 use crate::data::read::axis::{Axis, check_centuries, irregular};
 use crate::data::read::keys::{self, TextColumn};
@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 use std::collections::HashMap;
 use vdn_train::data::DataError;
 
-/// Rows on their places: NaN where a place has none.
+/// Rows on their places in the calendar; NaN for a place without a row.
 pub(super) struct Placed {
     pub(super) file: String,
     pub(super) calendar: Option<Calendar>,
@@ -23,7 +23,7 @@ pub(super) struct Placed {
 pub(super) struct PlacedGroup {
     /// The time of the first row.
     pub(super) start: i64,
-    /// The line of each row, 0 where a place has none.
+    /// The line of each row; 0 for a place without a row.
     pub(super) lines: Progressions,
     pub(super) group: Group,
 }
@@ -34,12 +34,13 @@ pub(super) struct Gaps {
     pub(super) count: usize,
     pub(super) rows: usize,
     pub(super) longest: usize,
-    /// The date of the first missing row, and the lines before and after it.
+    /// The date of the first missing row, and the lines before and after its gap.
     pub(super) first: Option<(String, i64, i64)>,
 }
 
 impl Gaps {
-    /// As in `2 gaps in time, 205 rows; the longest has 200 rows, the first one begins at ...`.
+    /// Returns a text such as `2 gaps in time, 205 rows; the longest has 200 rows, the first one
+    /// begins at ...`.
     pub(super) fn text(&self, file: &str) -> String {
         let Self { count, rows, longest, first } = self;
         let gaps = if *count == 1 { "1 gap".to_owned() } else { format!("{count} gaps") };
@@ -50,7 +51,7 @@ impl Gaps {
     }
 }
 
-/// What rows were moved and merged.
+/// The numbers of moved and merged rows.
 #[derive(Default)]
 struct Order {
     moved: usize,
@@ -60,15 +61,16 @@ struct Order {
     reversed: bool,
     mixed: bool,
     merged: usize,
-    /// The column that tells merged rows apart.
+    /// The column that distinguishes merged rows.
     telling: Option<String>,
 }
 
-/// Puts the rows on their places.
+/// Puts the rows on their places in the calendar.
 ///
 /// # Errors
-/// Dates with two readings; times that come twice, where no policy is chosen; times without a step,
-/// or between two steps; a zone that is not known, or a time that its clocks skip.
+/// Fails for ambiguous dates, for repeated times without a policy for them, for times without a
+/// common step or between two steps, for an unknown time zone, and for a time that the zone's
+/// clocks skip.
 pub(super) fn place(mut raw: RawRows, options: &SeriesOptions) -> Result<Placed, DataError> {
     let mut notes = std::mem::take(&mut raw.notes);
     let mut placed = Placed {
@@ -81,7 +83,7 @@ pub(super) fn place(mut raw: RawRows, options: &SeriesOptions) -> Result<Placed,
     };
     let longest = raw.groups.iter().map(|group| group.lines.len()).max().unwrap_or(0);
     if raw.forms.is_empty() || longest < 2 {
-        // No times, or no step to tell from them.
+        // Without times, or with one row, there is no step.
         let whole = |group: Group| PlacedGroup { start: 0, lines: group.lines.clone(), group };
         placed.groups = raw.groups.into_iter().map(whole).collect();
         placed.notes = notes;
@@ -146,9 +148,9 @@ pub(super) fn place(mut raw: RawRows, options: &SeriesOptions) -> Result<Placed,
     Ok(placed)
 }
 
-/// The number of rows of the longest part of the file that is in order: all others were moved.
+/// Returns the length of the longest ascending subsequence of times. All other rows were moved.
 fn longest_ascent(times: &[i64]) -> usize {
-    // The smallest last time of an ascent of each length.
+    // For each length, the smallest last time of an ascent with that length.
     let mut last: Vec<i64> = Vec::new();
     for &time in times {
         let at = last.partition_point(|&other| other <= time);
@@ -170,8 +172,8 @@ fn zone(options: &SeriesOptions) -> Result<Option<TimeZone>, DataError> {
     zone.transpose()
 }
 
-/// Turns times with an offset into those of a zone's clock: days of a zone that are written in UTC
-/// begin at other hours in summer than in winter.
+/// Converts times with a UTC offset to a zone's local time: local midnights written in UTC have
+/// different hours in summer and winter.
 fn read_on_clock(group: &mut Group, form: usize, zone: &TimeZone) {
     let on_clock = |(clock, offset): (i64, i64)| {
         if offset == NO_OFFSET {
@@ -188,8 +190,9 @@ fn read_on_clock(group: &mut Group, form: usize, zone: &TimeZone) {
     group.offsets = times.iter().map(|(_, offset)| *offset).collect();
 }
 
-/// The forms that dates may have. Years of two digits stand first or last, and the days of a month
-/// read as years span decades: where both are possible, those forms are kept that span less.
+/// Returns the possible date forms. A two-digit year stands first or last in a date. If days of the
+/// month are misread as years, the dates span decades. So if both positions are possible, only the
+/// forms with the shorter span are kept.
 fn by_place_of_year(raw: &RawRows) -> Vec<(usize, DateForm)> {
     let year_first = |form: &DateForm| matches!(form, DateForm::Pattern(p) if p.starts_with("%y"));
     let span = |place: usize| {
@@ -211,7 +214,7 @@ fn by_place_of_year(raw: &RawRows) -> Vec<(usize, DateForm)> {
     raw.forms.iter().filter(fits).cloned().collect()
 }
 
-/// The form of the dates: the only one, or the only one in which the rows are regular.
+/// Returns the form of the dates: the only one, or the only one with which the rows are regular.
 fn choose_form(
     raw: &RawRows,
     zone: Option<&TimeZone>,
@@ -256,8 +259,8 @@ fn choose_form(
     })
 }
 
-/// The error for the time `date`, which stands on two lines; `telling` is the column that tells
-/// such rows apart.
+/// Returns the error for the time `date`, which occurs on two lines. `telling` is the column that
+/// distinguishes such rows.
 fn duplicate(
     file: &str,
     date: &str,
@@ -280,7 +283,7 @@ fn duplicate(
     }
 }
 
-/// The error for times that come twice, where rows have no step because of them.
+/// Returns the error for repeated times, if they are the reason why rows have no step.
 fn only_duplicates(
     raw: &RawRows,
     form_place: usize,
@@ -323,7 +326,7 @@ fn place_group(
         }
     }
     let lines = group.lines.to_vec();
-    // Rows of one time, in the order of the file.
+    // Rows of the same time, in file order.
     let mut runs: Vec<&[u32]> =
         sorted.chunk_by(|&a, &b| times[a as usize] == times[b as usize]).collect();
     if let Some(run) = runs.iter().find(|run| run.len() > 1) {
@@ -385,7 +388,7 @@ fn place_group(
             on_places[place] = match options.duplicates {
                 Duplicates::Mean if run.len() > 1 => {
                     let known: Vec<f64> = values.filter(|value| !value.is_nan()).collect();
-                    // A mean of nothing is NaN, a missing value.
+                    // The mean of no values is NaN, a missing value.
                     known.iter().map(|value| value / known.len() as f64).sum::<f64>()
                         + if known.is_empty() { f64::NAN } else { 0.0 }
                 }

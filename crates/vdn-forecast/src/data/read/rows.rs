@@ -1,5 +1,4 @@
-//! The rows of a file as they stand: times in every form that they may have, and numbers, series by
-//! series.
+//! The rows of a file in file order, grouped by series: times in every possible form, and numbers.
 
 use crate::data::read::columns::Columns;
 use crate::data::read::integers::beyond_exact;
@@ -11,44 +10,44 @@ use crate::data::time::{DateForm, Moment, Progressions};
 use std::collections::HashMap;
 use vdn_train::data::{Cell, DataError, DelimitedFile};
 
-/// Texts of dates whose moments are remembered, in long files, where each comes again.
+/// The maximum number of date texts whose moments are cached. In a long file each date repeats.
 const REMEMBERED: usize = 1 << 16;
 
-/// Stands for a time without an offset among offsets.
+/// Marks a time without an offset in a list of offsets.
 pub(super) const NO_OFFSET: i64 = i64::MIN;
 
-/// Rows with times of their own: all rows of a wide file, those of one series of a long one.
+/// Rows with their own times: all rows of a wide file, or the rows of one series in a long file.
 #[derive(Default)]
 pub(super) struct Group {
-    /// The time of each row on the file's clock, in each of the forms.
+    /// The local time of each row, in each of the date forms.
     pub(super) clocks: Vec<Progressions>,
-    /// Its offset from UTC in seconds.
+    /// The offset of each row from UTC, in seconds.
     pub(super) offsets: Progressions,
     pub(super) lines: Progressions,
-    /// The series, and behind them the columns of numbers beside them.
+    /// The series, followed by the numeric covariate columns.
     pub(super) columns: Vec<RawColumn>,
-    /// Of a long file, the cells of static columns.
+    /// In a long file, the cells of static columns.
     pub(super) statics: Vec<String>,
 }
 
-/// The values of a series, NaN where they are missing.
+/// The values of a series; NaN marks a missing value.
 #[derive(Default)]
 pub(super) struct RawColumn {
     pub(super) name: String,
-    /// Position in the file, from 0.
+    /// The position in the file, from 0.
     pub(super) place: usize,
     pub(super) values: Vec<f64>,
     /// Whether a value that is not missing is among them.
     pub(super) has_begun: bool,
     /// A cell that stands for a missing value.
     pub(super) word: Option<String>,
-    /// Missing values that are sentinels.
+    /// The number of missing values that are sentinels.
     pub(super) sentinels: usize,
-    /// What is subtracted from integers that are beyond the exact ones.
+    /// The offset that is subtracted from integers beyond 2^53.
     pub(super) offset: i128,
-    /// Integers that were rounded.
+    /// The number of integers that were rounded.
     pub(super) rounded: usize,
-    /// Numbers far from `offset`, as they stand in the file.
+    /// Numbers far from `offset`, as in the file.
     pub(super) far: Vec<f64>,
 }
 
@@ -56,19 +55,19 @@ pub(super) struct RawColumn {
 pub(super) struct RawRows {
     pub(super) file: String,
     pub(super) groups: Vec<Group>,
-    /// The forms that all times have, with their places in [`Group::clocks`].
+    /// The forms that match all times, with their positions in [`Group::clocks`].
     pub(super) forms: Vec<(usize, DateForm)>,
-    /// A time with several readings.
+    /// A time that the forms read differently.
     pub(super) example: String,
     pub(super) notes: Vec<String>,
     pub(super) long: bool,
-    /// Columns of text that are left out of a wide table.
+    /// Text columns that are left out of a wide table.
     pub(super) texts: Vec<TextColumn>,
-    /// The names of the columns beside the series.
+    /// The names of the covariate columns.
     pub(super) side: SideNames,
 }
 
-/// Reads the times of rows.
+/// A reader of the times of rows.
 struct Times {
     columns: Vec<usize>,
     forms: Vec<(usize, DateForm)>,
@@ -119,7 +118,7 @@ impl Times {
         Ok(())
     }
 
-    /// Whether all forms read the time alike.
+    /// Whether all forms read the time as the same moment.
     fn has_one_reading(&self) -> bool {
         let mut read = self.forms.iter().map(|(place, _)| self.moments[*place]);
         let first = read.next();
@@ -147,8 +146,8 @@ impl Times {
 /// Reads all rows.
 ///
 /// # Errors
-/// A cell is neither a number nor missing, a time no date; the file is larger than its limits, or
-/// has no rows; a series asked for is not there.
+/// Fails for a cell that is neither a number nor missing, a time that is not a date, a file that
+/// exceeds its limits or has no rows, and a requested series that does not exist.
 pub(super) fn read(
     mut file: DelimitedFile<'_>,
     columns: Columns,
@@ -203,7 +202,8 @@ pub(super) fn read(
     let mut last: (Vec<u8>, usize) = (Vec::new(), 0);
     let (mut rows, mut cells) = (0_u64, 0_u64);
     let forms = times.forms.len();
-    // Columns beside the series that hold words for truth alone: `T` among numbers is a trace.
+    // Covariate columns that contain only words for true and false. In a column of numbers, `T`
+    // stands for a trace.
     let truths: Vec<bool> = numbers
         .iter()
         .enumerate()
@@ -285,7 +285,7 @@ pub(super) fn read(
 }
 
 impl RawRows {
-    /// Keeps the series of a long file that are asked for.
+    /// Keeps the requested series of a long file.
     fn select(
         &mut self,
         wanted: &[String],
@@ -312,7 +312,7 @@ impl RawRows {
     }
 }
 
-/// Takes the static cells of the first row of a series, and refuses others behind it.
+/// Takes the static cells of the first row of a series, and rejects different cells in later rows.
 fn check_statics(
     file: &DelimitedFile<'_>,
     columns: &[usize],
@@ -358,7 +358,7 @@ fn truth(cell: &[u8]) -> Option<f64> {
     if is(YES) { Some(1.0) } else { is(NO).then_some(0.0) }
 }
 
-/// The number in a cell; NaN for a missing one.
+/// Returns the number in a cell; NaN if it is missing.
 fn value(
     file: &DelimitedFile<'_>,
     column: usize,
@@ -373,7 +373,7 @@ fn value(
     };
     match file.number(column) {
         Cell::Number(value) => {
-            // Tables of single precision write 9.96921e36 for 9.969209968386869e36.
+            // Single-precision tables write 9.96921e36 for 9.969209968386869e36.
             let is_sentinel =
                 |&x: &f64| x == value || (x.abs() > integers::EXACT && x as f32 == value as f32);
             if options.sentinels.iter().any(is_sentinel) {

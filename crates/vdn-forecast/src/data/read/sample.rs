@@ -1,4 +1,4 @@
-//! The first cells of a column, and what they say about it: text, numbers, dates, row numbers.
+//! The first cells of a column, and what they contain: text, numbers, dates or row numbers.
 
 use crate::data::read::{index, number_dates};
 use crate::data::time::DateForm;
@@ -57,13 +57,14 @@ pub(super) struct Sample<'f> {
     /// Whether no cell is blank.
     pub(super) is_whole: bool,
     form: NumberForm,
-    /// Shares of the cells that are numbers, and that stand for missing values.
+    /// The number of cells that are numbers; `missing` is the number of cells that stand for
+    /// missing values.
     numbers: usize,
     missing: usize,
 }
 
 impl<'f> Sample<'f> {
-    /// The sample of a column of `file`.
+    /// Returns the sample of a column of `file`.
     pub(super) fn of(file: &'f DelimitedFile<'_>, column: usize) -> Self {
         let cells = (0..file.sample_rows()).map(|row| file.sample_cell(row, column).trim_ascii());
         let cells: Vec<&[u8]> = cells.filter(|cell| !cell.is_empty()).collect();
@@ -91,7 +92,7 @@ impl<'f> Sample<'f> {
         2 * self.numbers > self.texts.len() - self.missing
     }
 
-    /// Whole numbers, all of them; `None` if a cell holds something else.
+    /// Returns the cells as whole numbers; `None` if a cell is something else.
     pub(super) fn integers(&self) -> Option<Vec<i64>> {
         let whole = |text: &&str| {
             text.parse::<i64>().ok().or_else(|| {
@@ -103,7 +104,7 @@ impl<'f> Sample<'f> {
         (!all.is_empty()).then_some(all)
     }
 
-    /// Numbers, all of them; `None` if a cell holds something else.
+    /// Returns the cells as numbers; `None` if a cell is something else.
     pub(super) fn numbers(&self) -> Option<Vec<f64>> {
         let all: Vec<f64> =
             self.texts.iter().map(|text| self.number(text)).collect::<Option<_>>()?;
@@ -117,19 +118,19 @@ impl<'f> Sample<'f> {
         }
     }
 
-    /// The words of the name, in lower case.
+    /// Returns the words of the name, in lower case.
     pub(super) fn words(&self) -> Vec<String> {
         let lower = self.name.to_lowercase();
         let words = lower.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
         words.map(str::to_owned).collect()
     }
 
-    /// Whether the name is nothing but a word for times.
+    /// Whether the name is a single word for times.
     pub(super) fn is_a_time_word(&self) -> bool {
         matches!(&self.words()[..], [word] if TIME_WORDS.contains(&word.as_str()))
     }
 
-    /// Whether the name is one that columns of times have.
+    /// Whether the name contains a word for times.
     pub(super) fn is_named_like_time(&self) -> bool {
         let lower = self.name.to_lowercase();
         self.words().iter().any(|word| TIME_WORDS.contains(&word.as_str()))
@@ -137,7 +138,7 @@ impl<'f> Sample<'f> {
             || lower.contains("time")
     }
 
-    /// Whether the last word of the name is one for times: `fiscal_year`, not `year_sales`.
+    /// Whether the last word of the name is a word for times: `fiscal_year`, but not `year_sales`.
     pub(super) fn ends_like_time(&self) -> bool {
         let words = self.words();
         let last = words.last().map_or("", String::as_str);
@@ -146,7 +147,7 @@ impl<'f> Sample<'f> {
             || ["date", "time"].iter().any(|word| last.starts_with(word) || last.ends_with(word))
     }
 
-    /// Whether the name says that the column holds dates.
+    /// Whether the name is one of the usual names of date columns.
     pub(super) fn is_called_a_date(&self) -> bool {
         DATE_NAMES.iter().any(|name| self.name.eq_ignore_ascii_case(name))
     }

@@ -1,4 +1,4 @@
-//! Placed rows to series: each from its first value on, gaps filled from the past.
+//! Converts placed rows to series: each begins with its first value, and gaps are filled.
 
 use crate::data::read::SeriesOptions;
 use crate::data::read::place::{Placed, PlacedGroup};
@@ -12,10 +12,10 @@ use std::ops::Range;
 use std::sync::Arc;
 use vdn_train::data::{DataError, Fill};
 
-/// Notes of one kind that are told one by one.
+/// The maximum number of notes of one kind that are listed one by one.
 const MOST_NOTES: usize = 20;
 
-/// Notes of one kind, each about a series.
+/// Notes of one kind, each about one series.
 #[derive(Default)]
 struct Notes(Vec<String>);
 
@@ -29,11 +29,11 @@ impl Notes {
     }
 }
 
-/// Fills what is missing, and cuts off what lies before the first value of each series.
+/// Fills missing values, and cuts off the rows before the first value of each series.
 ///
 /// # Errors
-/// Missing rows or values where no policy is chosen; a series without any value, or with one
-/// outside of the support.
+/// Fails for missing rows or values without a fill policy, for a series without values, and for a
+/// value outside the support.
 pub(super) fn finish(placed: Placed, options: &SeriesOptions) -> Result<SeriesTable, DataError> {
     let (fill, support) = (options.fill, options.support);
     if let Fill::Value(value) = fill
@@ -46,7 +46,7 @@ pub(super) fn finish(placed: Placed, options: &SeriesOptions) -> Result<SeriesTa
     if gaps.count > 0 {
         let text = gaps.text(&file);
         if fill == Fill::Error {
-            // An hour that is not there in spring.
+            // The gap may be the hour that is skipped in spring.
             let step = calendar.as_ref().filter(|calendar| calendar.clock == Clock::File);
             let hour = step.and_then(|calendar| calendar.step.advance(0, gaps.longest as i64));
             let forward = match hour {
@@ -70,7 +70,8 @@ pub(super) fn finish(placed: Placed, options: &SeriesOptions) -> Result<SeriesTa
     let [mut empty, mut late, mut filled, mut constant, mut fills, mut integers]: [Notes; 6] =
         Default::default();
     let several = groups.len() > 1;
-    // Columns without any value are left out beside others, unless they are asked for.
+    // Columns without any value are dropped, if other columns have values and no columns are
+    // selected.
     let beside = table.side.numbers();
     let has_values = |column: &RawColumn| column.values.iter().any(|value| !value.is_nan());
     let series = |one: &PlacedGroup| one.group.columns.len() - beside;
@@ -97,7 +98,7 @@ pub(super) fn finish(placed: Placed, options: &SeriesOptions) -> Result<SeriesTa
                 continue;
             }
         }
-        // Rows ahead have the columns that are known ahead, and none of the series.
+        // Rows after the last observation contain only columns that are known ahead.
         if !table.side.future.is_empty() {
             let last = |column: &RawColumn| column.values.iter().rposition(|x| !x.is_nan());
             let end = columns.iter().filter_map(last).max().map_or(0, |row| row + 1);
@@ -158,7 +159,7 @@ fn how(fill: Fill) -> &'static str {
 }
 
 impl SeriesTable {
-    /// Refuses negative values where the support says that there are none.
+    /// Rejects negative values if the support excludes them.
     fn check_support(&self, column: &RawColumn, rows: &SeriesRows) -> Result<(), DataError> {
         if self.support == Support::Real {
             return Ok(());
@@ -186,8 +187,8 @@ impl SeriesTable {
         })
     }
 
-    /// Cuts off what lies before the first value, and before the columns beside the series have
-    /// begun.
+    /// Cuts off the rows before the first value of the series, and before all covariate columns
+    /// have begun.
     fn begin(
         &self,
         column: &mut RawColumn,
@@ -253,7 +254,7 @@ impl SeriesTable {
         Ok(SeriesRows { start, first: leading, ..rows })
     }
 
-    /// The error for a missing value in a row of a group.
+    /// Returns the error for a missing value in a row of a group.
     fn missing(&self, column: &RawColumn, lines: &Progressions, row: usize) -> DataError {
         let line = lines.get(row).unwrap_or(0);
         DataError::MissingCell {
@@ -281,7 +282,7 @@ impl SeriesTable {
         let (mut cells, mut longest) = (0, 0);
         let masked = self.masked;
         for gap in missing {
-            // Missing rows are told of once, for all series.
+            // Missing rows are reported once, for all series.
             let stands = |row: &usize| rows.lines.get(rows.first + row) != Some(0);
             let here = gap.clone().filter(stands).count();
             (cells, longest) = (cells + here, longest.max(if here > 0 { gap.len() } else { 0 }));
@@ -316,7 +317,7 @@ impl SeriesTable {
     }
 }
 
-/// Runs of missing values; the first value is there.
+/// Returns the runs of missing values. The first value is never missing.
 fn gaps(values: &[f64]) -> Vec<Range<usize>> {
     let mut all: Vec<Range<usize>> = Vec::new();
     for (row, value) in values.iter().enumerate() {
@@ -329,7 +330,7 @@ fn gaps(values: &[f64]) -> Vec<Range<usize>> {
     all
 }
 
-/// What is to be said of numbers that look like something else.
+/// Adds notes on numbers that may be fill values, and on integers beyond 2^53.
 fn tell_values(column: &RawColumn, fills: &mut Notes, integers: &mut Notes) {
     let RawColumn { name, values, offset, rounded, far, .. } = column;
     match *offset {
@@ -346,7 +347,7 @@ fn tell_values(column: &RawColumn, fills: &mut Notes, integers: &mut Notes) {
     }
 }
 
-/// What is to be said of numbers that look like fill values.
+/// Adds notes on numbers that may be fill values.
 fn tell_suspicious(name: &str, values: &[f64], fills: &mut Notes) {
     let known: Vec<f64>;
     let values = match values.iter().any(|value| value.is_nan()) {

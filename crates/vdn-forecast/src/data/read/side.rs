@@ -1,39 +1,39 @@
-//! Columns beside the series: their names, and their values on the rows of a group.
+//! Covariate columns: their names, and their values on the rows of a group.
 
 use crate::data::read::rows::RawColumn;
 use crate::data::time::Progressions;
 use std::sync::Arc;
 use vdn_train::data::{DataError, Fill};
 
-/// The names of columns beside the series.
+/// The names of covariate columns.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct SideNames {
-    /// Of columns that are known until a forecast begins.
+    /// The columns that are known until a forecast begins.
     pub(crate) past: Vec<String>,
-    /// Of columns that are known ahead.
+    /// The columns that are known ahead.
     pub(crate) future: Vec<String>,
-    /// Of columns that do not change within a series.
+    /// The columns that do not change within a series.
     pub(crate) statics: Vec<String>,
 }
 
 impl SideNames {
-    /// Columns of numbers.
+    /// Returns the number of numeric columns.
     pub(in crate::data) fn numbers(&self) -> usize {
         self.past.len() + self.future.len()
     }
 }
 
-/// What stands beside the rows of a group of series, which share it.
+/// The covariates of a group's rows. The series of the group share them.
 #[derive(Clone, Debug, Default)]
 pub(in crate::data) struct Side {
-    /// The columns of numbers, those that are known ahead behind the others; these may be longer
+    /// The numeric columns: `past` columns first, then `future` columns. The latter may be longer
     /// than the series.
     pub(in crate::data) columns: Vec<Vec<f64>>,
     /// The cells of static columns.
     pub(in crate::data) statics: Vec<String>,
 }
 
-/// Where all columns of numbers beside the series have begun.
+/// The start of the rows in which all numeric covariate columns have values.
 pub(super) struct Begin {
     /// The first such row.
     pub(super) row: usize,
@@ -81,13 +81,15 @@ pub(super) fn is_constant<'a>(parts: impl Iterator<Item = &'a RawColumn>) -> boo
     known.next().is_some_and(|first| known.all(|value| value == first))
 }
 
-/// Fills what is missing in columns beside the series, from the past alone. Those that are known
-/// until a forecast begins end with the series, in row `end`. Rows before the first value of a
-/// column stay without one (NaN), unless a constant is filled in: series begin behind them.
+/// Fills missing values of covariate columns from earlier values only.
+///
+/// Columns that are known until a forecast begins end with the series, at row `end`. Rows before
+/// the first value of a column stay NaN, unless a constant is filled in; series begin after these
+/// rows.
 ///
 /// # Errors
-/// A value is missing where no policy is chosen (`missing`), or a column has none on the rows of
-/// the series (`empty`).
+/// Fails with `missing` for a missing value without a fill policy, and with `empty` for a column
+/// without values in the rows of the series.
 pub(super) fn side(
     names: &SideNames,
     columns: Vec<RawColumn>,
@@ -104,7 +106,7 @@ pub(super) fn side(
             column.values.truncate(end);
         }
         let known = column.values.iter().rposition(|value| !value.is_nan()).map_or(0, |at| at + 1);
-        // Behind its last value a column that is known ahead is not known.
+        // A column that is known ahead is not filled after its last value.
         if place >= names.past.len() {
             column.values.truncate(known.max(end));
         }

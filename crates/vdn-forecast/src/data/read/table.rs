@@ -1,4 +1,4 @@
-//! [`SeriesTable`]: series in order of time, each from its first value on.
+//! [`SeriesTable`]: series in order of time, each beginning with its first value.
 
 use crate::data::read::columns::Columns;
 use crate::data::read::side::{Side, SideNames};
@@ -10,18 +10,18 @@ use std::path::Path;
 use std::sync::Arc;
 use vdn_train::data::{DataError, DelimitedFile, Table};
 
-/// Series of any lengths, in order of time, all values finite, or NaN where they stay missing
-/// ([`SeriesOptions::mask`]): `columns[series][row]`.
+/// Series of any lengths, in order of time: `columns[series][row]`.
 ///
-/// A series begins with its first value. Rows are one step of the calendar apart, where times are
-/// known.
+/// All values are finite, except for missing values that are kept as NaN ([`SeriesOptions::mask`]).
+/// A series begins with its first value. If times are known, rows are one step of the calendar
+/// apart.
 #[derive(Clone, Debug, Default)]
 pub struct SeriesTable {
-    /// Names of the series.
+    /// The names of the series.
     pub names: Vec<String>,
-    /// Values, one vector for each series.
+    /// The values, one vector for each series.
     pub columns: Vec<Vec<f64>>,
-    /// What was done to the rows, and what is suspicious about them, one sentence each.
+    /// Notes on changes to the rows and on suspicious values, one sentence each.
     pub notes: Vec<String>,
     pub(in crate::data) file: String,
     pub(in crate::data) calendar: Option<Calendar>,
@@ -32,36 +32,38 @@ pub struct SeriesTable {
     pub(in crate::data) masked: bool,
 }
 
-/// Where the rows of a series stand.
+/// The times and file positions of a series' rows.
 #[derive(Clone, Debug, Default)]
 pub(in crate::data) struct SeriesRows {
-    /// The time of its first row.
+    /// The time of the first row.
     pub(super) start: i64,
-    /// What was subtracted from its values.
+    /// The offset that was subtracted from the values.
     pub(super) offset: i128,
-    /// Its first row among those of `lines`.
+    /// The index of the first row in `lines`.
     pub(super) first: usize,
-    /// The lines of the rows in the file, 0 where a place has none.
+    /// The lines of the rows in the file; 0 for a place without a row.
     pub(super) lines: Arc<Progressions>,
-    /// Rows that were filled from a later value.
+    /// The rows that were filled from a later value.
     pub(super) interpolated: Vec<Range<usize>>,
-    /// What stands beside the rows of `lines`.
+    /// The covariates on the rows of `lines`.
     pub(super) side: Arc<Side>,
 }
 
 impl SeriesTable {
-    /// Reads the series of a delimited file, plain or gzip, or, with the feature `arrow`, of a
-    /// Parquet or Arrow IPC file, in wide or in long form.
+    /// Reads the series of a file in wide or long form: a delimited file, plain or gzip, or, with
+    /// the feature `arrow`, a Parquet or Arrow IPC file.
     ///
-    /// Wide: a column of times, where there is one, and a column for each series. Long: columns of
-    /// times, of the names of series, and of their values; the series may have different lengths.
+    /// - Wide: an optional column of times, and one column for each series.
+    /// - Long: columns of times, of series names, and of values. The series may have different
+    ///   lengths.
     ///
     /// # Errors
-    /// Those of [`DelimitedFile::open`] and [`DelimitedFile::next_row`]; a cell that is no number
-    /// ([`DataError::BadCell`]) or missing where no fill policy is chosen
-    /// ([`DataError::MissingCell`]); dates of no known form or of two readings, times that come
-    /// twice, are irregular or have gaps that are not to be filled ([`DataError::Format`]); columns
-    /// that are not there or contradict each other.
+    /// - The errors of [`DelimitedFile::open`] and [`DelimitedFile::next_row`];
+    /// - [`DataError::BadCell`] for a cell that is not a number, [`DataError::MissingCell`] for a
+    ///   missing one without a fill policy;
+    /// - [`DataError::Format`] for dates of unknown or ambiguous form, and for times that repeat,
+    ///   are irregular, or have gaps without a fill policy;
+    /// - an error for columns that do not exist or contradict each other.
     pub fn load(path: impl AsRef<Path>, options: &SeriesOptions) -> Result<Self, DataError> {
         let path = path.as_ref();
         let file = match columnar::open(path, options)? {
@@ -71,10 +73,10 @@ impl SeriesTable {
         Self::read(file, options)
     }
 
-    /// The same of content in memory; `file` names it in messages.
+    /// [`SeriesTable::load`] for content in memory; messages refer to it as `file`.
     ///
     /// # Errors
-    /// As for [`SeriesTable::load`].
+    /// The errors of [`SeriesTable::load`].
     pub fn from_bytes(
         file: &str,
         bytes: &[u8],
@@ -94,38 +96,40 @@ impl SeriesTable {
         series::finish(place::place(raw, options)?, options)
     }
 
-    /// The longest series' number of rows.
+    /// Returns the number of rows of the longest series.
     #[must_use]
     pub fn rows(&self) -> usize {
         self.columns.iter().map(Vec::len).max().unwrap_or(0)
     }
 
-    /// The step of the rows and the form of their dates; `None` where times are not known.
+    /// Returns the step of the rows and the form of their dates; `None` if times are not known.
     #[must_use]
     pub fn calendar(&self) -> Option<&Calendar> {
         self.calendar.as_ref()
     }
 
-    /// The date of a row of a series, also beyond its last one; `None` where times are not known.
+    /// Returns the date of a row of a series, also of rows beyond its end; `None` if times are not
+    /// known.
     #[must_use]
     pub fn date(&self, series: usize, row: usize) -> Option<String> {
         let start = self.start(series)?;
         Some(self.calendar.as_ref()?.date_after(start, row))
     }
 
-    /// The time of the first row of a series.
+    /// Returns the time of the first row of a series.
     pub(crate) fn start(&self, series: usize) -> Option<i64> {
         self.calendar.as_ref()?;
         Some(self.rows.get(series)?.start)
     }
 
-    /// What was subtracted from the values of a series, because they are integers beyond 2^53.
+    /// Returns the offset that was subtracted from the values of a series. It is 0, unless they are
+    /// integers beyond 2^53.
     #[must_use]
     pub fn offset(&self, series: usize) -> i128 {
         self.rows.get(series).map_or(0, |rows| rows.offset)
     }
 
-    /// Subtracts `offset` from the values of a series instead of what was subtracted before.
+    /// Changes the offset of a series to `offset`, and adjusts its values.
     pub(crate) fn set_offset(&mut self, series: usize, offset: i128) {
         let (Some(rows), Some(column)) = (self.rows.get_mut(series), self.columns.get_mut(series))
         else {
@@ -138,9 +142,10 @@ impl SeriesTable {
         rows.offset = offset;
     }
 
-    /// The first rows of some series, as many as `rows` says of each length; all that is known of
-    /// them stays. A gap that was filled by the line to a value behind these rows is filled with
-    /// the last value before it, as any gap at the end is.
+    /// Returns a table with the first rows of some series: `rows` maps the length of a series to
+    /// the number of its rows to keep. Dates and covariates are kept. A gap that was interpolated
+    /// towards a value after these rows is filled with the last value before it, as any gap at the
+    /// end of a series.
     pub(crate) fn first_rows(&self, series: &[usize], rows: impl Fn(usize) -> usize) -> Self {
         let mut some = Self {
             file: self.file.clone(),
@@ -170,28 +175,29 @@ impl SeriesTable {
         some
     }
 
-    /// The names of the columns beside the series.
+    /// Returns the names of the covariate columns.
     pub(crate) fn side_names(&self) -> &SideNames {
         &self.side
     }
 
-    /// A column of numbers beside a series, on rows of which that of the series' first value is
-    /// number [`SeriesTable::side_start`].
+    /// Returns a numeric covariate column of a series. The first value of the series is in row
+    /// [`SeriesTable::side_start`] of it.
     pub(in crate::data) fn side(&self, series: usize, column: usize) -> &[f64] {
         self.rows.get(series).map_or(&[], |rows| &rows.side.columns[column])
     }
 
-    /// The row of the columns beside a series in which the series has its first value.
+    /// Returns the row of the covariate columns in which the series has its first value.
     pub(in crate::data) fn side_start(&self, series: usize) -> usize {
         self.rows.get(series).map_or(0, |rows| rows.first)
     }
 
-    /// The cell of a series in a static column.
+    /// Returns the cell of a series in a static column.
     pub(in crate::data) fn category(&self, series: usize, column: usize) -> &str {
         self.rows.get(series).map_or("", |rows| &rows.side.statics[column])
     }
 
-    /// Where a row of a series stands in the file, as `file:line`; `None` where it stands nowhere.
+    /// Returns the position of a row in the file, as `file:line`; `None` for a row that is not in
+    /// the file.
     #[must_use]
     pub fn place(&self, series: usize, row: usize) -> Option<String> {
         let rows = self.rows.get(series)?;
@@ -199,14 +205,14 @@ impl SeriesTable {
         Some(format!("{}:{line}", self.file))
     }
 
-    /// Rows of a series that were filled from a later value.
+    /// Returns the rows of a series that were filled from a later value.
     pub(crate) fn interpolated(&self, series: usize) -> &[Range<usize>] {
         self.rows.get(series).map_or(&[], |rows| &rows.interpolated)
     }
 }
 
 impl From<Table> for SeriesTable {
-    /// Series without times.
+    /// Converts to series without times.
     fn from(table: Table) -> Self {
         let line = |row| table.place(row).and_then(|place| place.rsplit(':').next()?.parse().ok());
         let lines: Progressions = (0..table.rows()).map(|row| line(row).unwrap_or(0)).collect();
@@ -228,7 +234,7 @@ impl From<Table> for SeriesTable {
 }
 
 impl From<&str> for TimeColumn {
-    /// `none`, or the name of a column.
+    /// Converts `none` to [`TimeColumn::None`], any other text to the name of a column.
     fn from(name: &str) -> Self {
         match name.eq_ignore_ascii_case("none") {
             true => Self::None,

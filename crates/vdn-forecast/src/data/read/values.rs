@@ -1,6 +1,6 @@
-//! Numbers that look like something else: fill values of the field.
+//! Detection of numbers that may be fill values.
 
-/// Values that instruments, models and archives write where there is no measurement.
+/// Values that instruments, models and archives write for a missing measurement.
 const KNOWN: [f64; 29] = [
     -9999.0,
     -999.0,
@@ -33,24 +33,27 @@ const KNOWN: [f64; 29] = [
     -9_223_372_036_854_775_808.0,
 ];
 
-/// Values that are reported wherever they stand: the last ones are the ends of number types.
+/// Values that are always reported. The last four are the limits of number types.
 const ALWAYS: [f64; 5] = [-9999.0, f32::MAX as f64, f32::MIN as f64, f64::MAX, f64::MIN];
 
-/// Values that are reported wherever they stand, unless the series passes through them.
+/// Values that are always reported, unless the series passes through them.
 const UNLESS_PASSED: [f64; 2] = [-999.0, -99_999.0];
 
-/// How many ranges of all other values a single value is away that is reported, whatever it is.
+/// A single value is reported if its distance from all others exceeds this many times their range.
 const ABSURD: f64 = 1e6;
 
-/// A value that may stand for a missing one, and how often it is there.
+/// A value that may stand for a missing one, and its number of occurrences.
 pub(super) type Suspicious = (f64, usize);
 
-/// The smallest and the largest value, where they are known fill values or come several times, and
-/// are farther from all others than those from each other.
+/// Returns the suspicious extreme values. An extreme is suspicious if it is a known fill value or
+/// occurs several times, and if its distance from all others exceeds their range (the factor
+/// depends on the kind of value). A value further away than [`ABSURD`] ranges is suspicious in any
+/// case. The values in [`ALWAYS`] are suspicious wherever they occur, and the values in
+/// [`UNLESS_PASSED`] unless the series passes through them.
 pub(super) fn suspicious(values: &[f64]) -> Vec<Suspicious> {
     let mut found: Vec<Suspicious> = Vec::new();
     let of_number = |x: f64| values.iter().filter(|&&v| v == x).count();
-    // Fill values may hide each other: the extremes are taken off one by one.
+    // Fill values may hide each other, so the extremes are removed one by one.
     for _ in 0..4 {
         let rest = || values.iter().copied().filter(|v| !found.iter().any(|(x, _)| x == v));
         let low = rest().fold(f64::INFINITY, f64::min);
@@ -63,7 +66,7 @@ pub(super) fn suspicious(values: &[f64]) -> Vec<Suspicious> {
             let low = others().fold(f64::INFINITY, f64::min);
             let high = others().fold(f64::NEG_INFINITY, f64::max);
             let near = |a: f64, b: f64| (a - b).abs() <= 1e-6 * b.abs();
-            // Not where all values are near it.
+            // A known fill value does not count if the other values are near it, too.
             let is = |known: f64| near(x, known) && !near(low, known) && !near(high, known);
             let known = KNOWN.into_iter().any(is);
             let count = of_number(x);
@@ -72,8 +75,8 @@ pub(super) fn suspicious(values: &[f64]) -> Vec<Suspicious> {
             }
             let distance = if x < low { low / 2.0 - x / 2.0 } else { x / 2.0 - high / 2.0 };
             let range = high / 2.0 - low / 2.0;
-            // A negative number among others that are not is stranger than a large one, and a known
-            // fill value that comes again needs no such distance.
+            // A negative number among nonnegative ones is stranger than a large one. A known fill
+            // value that repeats needs less distance.
             let sure = known || (x < 0.0 && low >= 0.0);
             let ranges = match (sure, count) {
                 (true, 2..) if known => 0.25,
@@ -96,7 +99,8 @@ pub(super) fn suspicious(values: &[f64]) -> Vec<Suspicious> {
     }
     for x in ALWAYS.into_iter().chain(UNLESS_PASSED) {
         let count = if values.contains(&x) { of_number(x) } else { 0 };
-        // A series of whole numbers may pass through -999, but not more often than near it.
+        // An integer series may pass through -999, but then values near -999 are at least as
+        // frequent.
         let beside = |v: &&f64| **v != x && (**v - x).abs() <= 0.01 * x.abs();
         let passes = || UNLESS_PASSED.contains(&x) && values.iter().filter(beside).count() >= count;
         if count > 0 && !found.iter().any(|(other, _)| *other == x) && !passes() {
@@ -106,8 +110,8 @@ pub(super) fn suspicious(values: &[f64]) -> Vec<Suspicious> {
     found
 }
 
-/// Fill values among integers that are far from all others of their series: known ones, and those
-/// that come several times.
+/// Returns the fill values among integers that are far from all others of their series: known fill
+/// values, and repeated values.
 pub(super) fn suspicious_integers(far: &[f64]) -> impl Iterator<Item = Suspicious> {
     let mut sorted = far.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -137,7 +141,8 @@ mod tests {
             (&[CMIP; 3], &[(CMIP, 3)]),
             (&[1e20], &[(1e20, 1)]),
             (&[-200.0; 5], &[(-200.0, 5)]),
-            // A single outlier is no fill value, two are none that are nearer than ten ranges.
+            // A single outlier is not a fill value. Two are not either, if they are nearer than ten
+            // ranges.
             (&[-200.0], &[]),
             (&[-200.7; 5], &[(-200.7, 5)]),
             (&[50.7; 2], &[]),
@@ -157,16 +162,16 @@ mod tests {
             expected.sort_by(|a, b| b.0.total_cmp(&a.0));
             assert_eq!(found, expected, "{extra:?}");
         }
-        // Numbers that pass through 999 on their way, and series of few values.
+        // Numbers that pass through 999, and series with few distinct values.
         let counts: Vec<f64> = (0..2000).map(f64::from).collect();
         assert_eq!(suspicious(&counts), []);
         assert_eq!(suspicious(&[5.0; 40]), []);
         assert_eq!(suspicious(&[0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0]), []);
-        // A constant that begins to move is no fill value.
+        // A constant series that begins to move has no fill value.
         let moves: Vec<f64> =
             (0..100).map(|i| f64::from(if i < 80 { 3 } else { 20 + i })).collect();
         assert_eq!(suspicious(&moves), []);
-        // Within the range, where nothing else is near.
+        // A fill value within the range, without other values near it.
         let wide = |x: f64| -> Vec<f64> {
             (0..300)
                 .map(|i| if i % 100 == 7 { x } else { f64::from(i * 7 % 1601) - 600.0 })

@@ -1,36 +1,37 @@
-//! Where the rows of a run stand in time, and how their dates are written.
+//! The times of a run's rows, and the format of their dates.
 
 use crate::data::time::{DAY, DateForm, Moment, SECOND, Step, datetime_of};
 use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
 
-/// Which clock times are read on.
+/// The clock on which times are interpreted.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Clock {
-    /// The file's, whichever that is: no offset is known.
+    /// The file's clock, without a known offset.
     File,
-    /// UTC, in a file whose clock is so many seconds ahead at its end.
+    /// UTC, for a file with UTC offsets.
     Utc {
-        /// Seconds ahead of UTC.
+        /// The offset of the file's last time, in seconds ahead of UTC.
         offset: i32,
     },
-    /// UTC, in a file whose clock is that of a time zone.
+    /// UTC, for a file whose clock shows the local time of a zone.
     Zone(TimeZone),
 }
 
-/// The step of a table's rows, and how their dates are written.
+/// The step of a table's rows, and the format of their dates.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Calendar {
     /// The distance between rows.
     pub step: Step,
-    /// The clock that times are read on.
+    /// The clock on which times are interpreted.
     pub clock: Clock,
     /// The form of the file's dates.
     pub form: DateForm,
 }
 
 impl Calendar {
-    /// The date of a time as forecasts write it: a quarter, a month or a year as the file does, all
-    /// else in ISO 8601, a day without a time where all rows are at midnight.
+    /// Returns the date of a time as forecasts write it. Quarters, months and years keep the form
+    /// of the file. All other dates are in ISO 8601, without a time of day if the step is at least
+    /// a day and the time is midnight.
     #[must_use]
     pub fn date(&self, time: i64) -> String {
         if self.form == DateForm::Count {
@@ -67,7 +68,7 @@ impl Calendar {
         }
     }
 
-    /// The date `steps` rows after the time `start`; empty beyond the year 9999.
+    /// Returns the date `steps` rows after the time `start`; empty beyond the year 9999.
     #[must_use]
     pub fn date_after(&self, start: i64, steps: usize) -> String {
         let steps = i64::try_from(steps).unwrap_or(i64::MAX);
@@ -80,8 +81,8 @@ fn offset_text(seconds: i32) -> String {
     format!("{sign}{:02}:{:02}", minutes / 60, minutes % 60)
 }
 
-/// Microseconds in UTC of a moment on the clock of `zone`. Of an hour that is there twice `second`
-/// is the second one; a time that the clocks skip has none.
+/// Converts a moment on the clock of `zone` to microseconds in UTC. If the local time occurs twice,
+/// `second` selects the second occurrence. `None` for a time that the clocks skip.
 pub(crate) fn in_zone(zone: &TimeZone, moment: Moment, second: bool) -> Option<i64> {
     if let Some(offset) = moment.offset {
         return Some(moment.clock - i64::from(offset) * SECOND);
@@ -95,7 +96,7 @@ pub(crate) fn in_zone(zone: &TimeZone, moment: Moment, second: bool) -> Option<i
     Some(moment.clock - i64::from(offset.seconds()) * SECOND)
 }
 
-/// Whether a time is there twice on the clock of `zone`.
+/// Whether a local time occurs twice on the clock of `zone`.
 pub(crate) fn is_repeated(zone: &TimeZone, clock: i64) -> bool {
     let at = datetime_of(clock).map(|at| zone.to_ambiguous_timestamp(at).offset());
     matches!(at, Some(AmbiguousOffset::Fold { .. }))

@@ -1,4 +1,4 @@
-//! Cycles of the calendar: where a time stands in its day, its week and its year.
+//! Calendar cycles: the phase of a time within its day, week and year.
 
 use crate::data::time::{Calendar, Clock, DAY, DateForm, SECOND, Step, datetime_of};
 use jiff::tz::Offset;
@@ -8,16 +8,16 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Cycle {
-    /// From midnight to midnight.
+    /// Midnight to midnight.
     Day,
-    /// From Monday to Sunday.
+    /// Monday to Sunday.
     Week,
-    /// From January to December.
+    /// January to December.
     Year,
 }
 
 impl Cycle {
-    /// Its name: day, week, year.
+    /// Returns the name of the cycle: day, week or year.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -29,7 +29,8 @@ impl Cycle {
 }
 
 impl Calendar {
-    /// The cycles that rows at this step go through: those that are at least two steps long.
+    /// Returns the cycles that rows with this step can follow: the cycles that are at least two
+    /// steps long.
     ///
     /// ```
     /// use vdn_forecast::data::time::{Calendar, Clock, Cycle, DateForm, Step};
@@ -55,8 +56,8 @@ impl Calendar {
         lengths.into_iter().filter(|(_, length)| 2.0 * days <= *length).map(|(c, _)| c).collect()
     }
 
-    /// Where a time stands in a cycle, in [0, 1), on the clock of the file or of its zone; `None`
-    /// beyond the years -9999 to 9999.
+    /// Returns the phase of a time within a cycle, in [0, 1), in the local time of the file or its
+    /// zone; `None` beyond the years -9999 to 9999.
     #[must_use]
     pub fn phase(&self, time: i64, cycle: Cycle) -> Option<f64> {
         let ahead = match &self.clock {
@@ -92,7 +93,7 @@ mod tests {
     fn phases_are_those_of_the_clock() {
         let hourly = |clock| Calendar { step: Step::Seconds(3600), clock, form: DateForm::Iso };
         let file = hourly(Clock::File);
-        // Thursday, the 60th of 366 days.
+        // A Thursday, the 60th of 366 days.
         let noon = micros_of(date(2024, 2, 29).at(12, 0, 0, 0));
         let of = |calendar: &Calendar, time| {
             [Cycle::Day, Cycle::Week, Cycle::Year].map(|cycle| calendar.phase(time, cycle).unwrap())
@@ -102,12 +103,12 @@ mod tests {
             found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-15)
         };
         assert!(near(of(&file, noon), expected), "{:?}", of(&file, noon));
-        // The same clock time an hour ahead of UTC.
+        // The same local time, one hour ahead of UTC.
         let utc = noon - 3600 * SECOND;
         let offset = hourly(Clock::Utc { offset: 3600 });
         let zone = hourly(Clock::Zone(jiff::tz::TimeZone::get("Europe/Berlin").unwrap()));
         assert!(near(of(&offset, utc), expected) && near(of(&zone, utc), expected));
-        // In summer Berlin is two hours ahead.
+        // Berlin is two hours ahead in summer.
         let summer = micros_of(date(2024, 7, 1).at(22, 0, 0, 0));
         assert_eq!(of(&zone, summer)[..2], [0.0, 1.0 / 7.0]);
         // The last moment of a year before 1970.

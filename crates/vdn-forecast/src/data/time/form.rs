@@ -1,4 +1,4 @@
-//! How dates are written: found from the texts of a column, then used for every row.
+//! Date formats: detected from the texts of a column, then used for every row.
 
 use crate::data::time::{DAY, micros_of};
 use jiff::civil::{Date, DateTime};
@@ -12,16 +12,16 @@ mod quarter;
 mod range;
 mod words;
 
-/// A moment as a file writes it.
+/// A moment as written in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Moment {
-    /// Microseconds from 1970-01-01 00:00 on the clock of the file.
+    /// Microseconds since 1970-01-01 00:00 on the file's clock.
     pub clock: i64,
-    /// Seconds that the clock is ahead of UTC, where the file says so.
+    /// Seconds that the clock is ahead of UTC, if the file says so.
     pub offset: Option<i32>,
 }
 
-/// How the dates of a file are written.
+/// The format of the dates of a file.
 ///
 /// ```
 /// use vdn_forecast::data::time::DateForm;
@@ -35,39 +35,40 @@ pub struct Moment {
 pub enum DateForm {
     /// ISO 8601: a date, or a date and a time after a blank or a `T`, with or without an offset.
     Iso,
-    /// A pattern of `strptime`: `%Y` a year, `%m` a month, `%d` a day, `%H` an hour, `%M` a minute,
-    /// `%S` a second, `%z` an offset. A month without a day stands for its first day.
+    /// A `strptime` pattern: `%Y` is the year, `%m` the month, `%d` the day, `%H` the hour, `%M`
+    /// the minute, `%S` the second, `%z` the UTC offset. A month without a day stands for its first
+    /// day.
     Pattern(String),
     /// A year and a quarter: `2020Q1`, `2020-Q1`, `Q1 2020`, `1Q2020`, `2020-1`, `Q1/80`; also of
     /// a fiscal year, `FY2020Q1`.
     Quarter,
     /// A year; also a fiscal one: `FY2020`, `2019/20`, `2019-2020`.
     Year,
-    /// A year and its part that is over, `1990.083`: the year, the quarter or the month in which
-    /// that is (`per_year` 1, 4 or 12).
+    /// A year with its elapsed fraction, such as `1990.083`. It stands for the year, quarter or
+    /// month (`per_year` 1, 4 or 12) that contains this time.
     DecimalYear {
-        /// How many a year has.
+        /// The number of periods in a year.
         per_year: i64,
     },
-    /// Days since 1899-12-30, as spreadsheets count them; a fraction is the time of day.
+    /// Days since 1899-12-30, as in spreadsheets; a fraction is the time of day.
     SerialDay,
-    /// A number of seconds (or thousandths, ... of one: `per_second` to a second) since 1970 in
-    /// UTC.
+    /// Time since 1970 in UTC, in seconds or in a fraction of a second (`per_second` units to a
+    /// second).
     Unix {
         /// 1 for seconds, 1000 for milliseconds, up to 10^9.
         per_second: i64,
     },
-    /// A number of steps of unknown length.
+    /// A count of steps of unknown length.
     Count,
 }
 
-/// The longest text that is looked at: dates are shorter, and a text of megabytes would be looked
-/// at once for each of thousands of forms.
+/// The maximum length of a text that is parsed. Dates are shorter. A text of megabytes would be
+/// parsed once for each of thousands of forms.
 const LONGEST: usize = 128;
 
 impl DateForm {
-    /// The forms in which the most of these texts are dates, more than half of them; none for texts
-    /// that are no dates. Several forms: the texts have several readings.
+    /// Returns the forms that match the most texts, if these are more than half. The result is
+    /// empty if the texts are not dates, and has several forms if the texts are ambiguous.
     #[must_use]
     pub fn of_texts(texts: &[&str]) -> Vec<Self> {
         let plain: Vec<Option<String>> = texts.iter().map(|text| words::plain(text)).collect();
@@ -141,8 +142,8 @@ impl DateForm {
         best
     }
 
-    /// The moment that a text stands for; `None` where it is no date of this form. A year has four
-    /// digits, and a day that does not exist is none.
+    /// Returns the moment that a text stands for; `None` if it is not a date of this form. A year
+    /// has four digits, and the day must exist.
     ///
     /// The hour 24 with nothing behind it is the midnight at the end of the day. Months may have
     /// their names in English, German, French, Spanish, Italian, Portuguese and Dutch. Of a range
@@ -204,7 +205,7 @@ impl DateForm {
     fn parse_within_day(&self, text: &str) -> Option<Moment> {
         match self {
             Self::Iso => {
-                // A number of eight digits is a date for who asks for one: `%Y%m%d`.
+                // Numbers of eight digits are left to the pattern `%Y%m%d`.
                 let compact = text.bytes().all(|byte| byte.is_ascii_digit());
                 let pieces = Pieces::parse(text).ok().filter(|_| !compact)?;
                 let time = pieces.time().unwrap_or_else(jiff::civil::Time::midnight);
@@ -228,7 +229,7 @@ impl DateForm {
         }
     }
 
-    /// The name of the form, as in `data.date_format`.
+    /// Returns the name of the form, as in `data.date_format`.
     #[must_use]
     pub fn name(&self) -> String {
         match self {
@@ -245,7 +246,7 @@ impl DateForm {
         }
     }
 
-    /// Whether a date of this form has a day, so that a time of day may stand beside it.
+    /// Whether a date of this form has a day, so that a time of day can be joined to it.
     pub(crate) fn has_days(&self) -> bool {
         match self {
             Self::Iso | Self::SerialDay => true,
@@ -254,15 +255,15 @@ impl DateForm {
         }
     }
 
-    /// Whether a text has no time of day.
+    /// Whether no text has a time of day.
     pub(crate) fn is_of_days(&self, texts: &[&str]) -> bool {
         let mut moments = texts.iter().filter_map(|text| self.parse(text));
         moments.all(|moment| moment.offset.is_none() && moment.clock.rem_euclid(DAY) == 0)
     }
 }
 
-/// Whether texts are dates and offsets without a time, and the offsets differ: then they are no
-/// offsets.
+/// Whether the texts are dates followed by different "offsets" without a time. Such suffixes are
+/// not offsets.
 fn has_several_offsets(texts: &[&str]) -> bool {
     let offset = |text: &&str| {
         let (date, offset) = text.trim().split_at_checked(10)?;
@@ -281,16 +282,16 @@ fn ends_a_range(text: &str) -> bool {
 }
 
 fn parse_pattern(pattern: &str, text: &str) -> Option<Moment> {
-    // Spreadsheets leave out the time of day at midnight.
+    // Spreadsheets omit the time of day at midnight.
     let pattern = match pattern.split_once(" %") {
         Some((day, time)) if !text.contains(' ') && time.starts_with(['H', 'I']) => day,
         _ => pattern,
     };
-    // A blank of a pattern stands for none, too: `%d/%m/%y %H` would read 01/02/2004.
+    // `strptime` lets a blank in a pattern match nothing: `%d/%m/%y %H` would read 01/02/2004.
     if pattern.split_whitespace().count() != text.split_whitespace().count() {
         return None;
     }
-    // A day of the year has three digits: `2018-01` is none.
+    // A day of the year has three digits: `2018-01` is not one.
     if pattern.contains("%Y-%j") && text.bytes().skip(5).take_while(u8::is_ascii_digit).count() != 3
     {
         return None;

@@ -1,9 +1,11 @@
-//! Long lists of numbers that mostly advance by equal amounts, in little memory.
+//! Compact storage of long lists of numbers that mostly increase by equal amounts.
 
-/// A list as arithmetic progressions: times and lines of a regular file take a few bytes.
+/// A list stored as arithmetic progressions. The times and lines of a regular file take a few
+/// bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Progressions {
-    /// Index of the first number, the number, and the difference to the next one.
+    /// For each run: the index of its first number, that number, and the difference to the next
+    /// one.
     runs: Vec<(usize, i64, i64)>,
     length: usize,
 }

@@ -1,4 +1,4 @@
-//! The distance between rows: of fixed length, or of the calendar.
+//! The distance between rows: of fixed length, or in calendar units.
 
 use crate::data::time::{DAY, SECOND, datetime_of, micros_of};
 use jiff::Span;
@@ -17,23 +17,23 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Step {
-    /// So many microseconds: steps shorter than a second.
+    /// This many microseconds, for steps that are not whole seconds.
     Micros(i64),
-    /// So many seconds; a day has 86 400, a week 604 800.
+    /// This many seconds; a day has 86 400, a week 604 800.
     Seconds(i64),
-    /// So many months of the calendar: 3 a quarter, 12 a year. Only the month of a time counts.
+    /// This many calendar months: 3 are a quarter, 12 a year. Only the month of a time counts.
     Months {
-        /// How many.
+        /// The number of months.
         count: i64,
-        /// Whether dates are the last days of their months.
+        /// Whether the dates are the last days of their months.
         end: bool,
     },
-    /// So many months of the calendar, between dates that are the last days from Monday to Friday
-    /// of their months.
+    /// This many calendar months, between dates that are the last weekdays (Monday to Friday) of
+    /// their months.
     LastWorkingDays(i64),
-    /// Days from Monday to Friday.
+    /// One working day, Monday to Friday.
     WorkingDays,
-    /// So many in a count of steps of unknown length.
+    /// This many units of a count of unknown length.
     Count(i64),
 }
 
@@ -45,7 +45,7 @@ impl Step {
         }
     }
 
-    /// Its length, where that is fixed, in microseconds.
+    /// Returns the length in microseconds, if it is fixed.
     fn micros(self) -> Option<i64> {
         match self {
             Self::Micros(micros) => Some(micros),
@@ -56,16 +56,16 @@ impl Step {
         }
     }
 
-    /// Whether it is shorter than a day.
+    /// Whether the step is shorter than a day.
     #[must_use]
     pub fn is_within_days(self) -> bool {
         self.micros().is_some_and(|micros| micros < DAY)
     }
 
-    /// The step of counts in ascending order, all different: the most frequent distance.
+    /// Returns the step of distinct counts in ascending order: the most frequent distance.
     ///
     /// # Errors
-    /// As for [`Step::of_times`].
+    /// Fails with a sentence if no distance is that of at least half of the rows.
     pub(crate) fn of_counts(counts: &[i64]) -> Result<Self, String> {
         let (usual, share) = mode(counts.windows(2).map(|pair| pair[1].saturating_sub(pair[0])));
         match usual {
@@ -74,14 +74,14 @@ impl Step {
         }
     }
 
-    /// The step of times in ascending order, all different.
+    /// Returns the step of distinct times in ascending order.
     ///
-    /// It is the most frequent distance. Times that are whole months apart make calendar steps,
-    /// and days without Saturdays and Sundays working days.
+    /// It is the most frequent distance. Times that are whole months apart give calendar steps, and
+    /// days without Saturdays and Sundays give working days.
     ///
     /// # Errors
-    /// A sentence that says why there is none: fewer than two times, or no distance that most
-    /// rows have.
+    /// Fails with a sentence that gives the reason: fewer than two times, or no sufficiently
+    /// frequent distance.
     pub fn of_times(times: &[i64]) -> Result<Self, String> {
         if times.len() < 2 {
             return Err("fewer than two times have no step".to_owned());
@@ -92,7 +92,7 @@ impl Step {
         {
             return Ok(step);
         }
-        // Many rows may be missing, as long as all stand on the grid of the smallest distance.
+        // Many rows may be missing, if all of them are on the grid of the most frequent distance.
         let on_grid = || times.windows(2).all(|pair| (pair[1] - pair[0]) % usual == 0);
         if share < 0.5 && !(share >= 0.2 && on_grid()) {
             return Err(format!(
@@ -107,7 +107,7 @@ impl Step {
         Ok(Self::fixed(usual))
     }
 
-    /// The time so many steps after `start`; `None` beyond the years 1000 to 9999.
+    /// Returns the time `steps` steps after `start`; `None` beyond the years 1000 to 9999.
     #[must_use]
     pub fn advance(self, start: i64, steps: i64) -> Option<i64> {
         let time = match self {
@@ -136,7 +136,7 @@ impl Step {
         datetime_of(time).filter(|t| (1000..=9999).contains(&t.year())).map(|_| time)
     }
 
-    /// How many steps lie from `start` to `time`; `None` where `time` is between two rows.
+    /// Returns the number of steps from `start` to `time`; `None` if `time` is between two rows.
     #[must_use]
     pub fn between(self, start: i64, time: i64) -> Option<i64> {
         match self {
@@ -165,8 +165,8 @@ impl Step {
         }
     }
 
-    /// Rows after which a season may repeat, the shortest first: days and weeks of shorter steps,
-    /// weeks and years of days, years of longer steps.
+    /// Returns the candidates for the seasonal period in rows, in ascending order: days and weeks
+    /// for steps shorter than a day, weeks and years for days, years for longer steps.
     #[must_use]
     pub fn seasons(self) -> Vec<usize> {
         let per = |length: i64| {
@@ -182,7 +182,7 @@ impl Step {
             Self::WorkingDays => vec![5, 260],
             Self::Count(_) => Vec::new(),
             Self::Seconds(86_400) => vec![7, 365],
-            // Whole weeks: as many as have a number in the 52 of a year.
+            // Whole weeks have a yearly season only if their number divides the 52 weeks of a year.
             Self::Seconds(seconds) if seconds % 604_800 == 0 => match 52 % (seconds / 604_800) {
                 0 if seconds < 52 * 604_800 => vec![(52 * 604_800 / seconds) as usize],
                 _ => Vec::new(),
@@ -200,13 +200,13 @@ impl Step {
     }
 }
 
-/// Months since year 0.
+/// Returns the number of months since year 0.
 fn month(time: i64) -> Option<i64> {
     let at = datetime_of(time)?;
     Some(12 * i64::from(at.year()) + i64::from(at.month()) - 1)
 }
 
-/// The last day from Monday to Friday of the month of a time, at its time of day.
+/// Returns the last weekday (Monday to Friday) of the month of a time, at the same time of day.
 fn last_working_day(at: jiff::civil::DateTime) -> jiff::civil::DateTime {
     let end = at.date().last_of_month();
     let weekend = (end.weekday().to_monday_zero_offset() - 4).max(0);
@@ -214,8 +214,8 @@ fn last_working_day(at: jiff::civil::DateTime) -> jiff::civil::DateTime {
     date.unwrap_or(end).to_datetime(at.time())
 }
 
-/// Calendar months, where every time is in a month of its own, a whole number of the usual
-/// distances apart, on days of the month that months have in common.
+/// Returns the step in calendar months. Every time has to be in a month of its own, the distances
+/// have to be multiples of the most frequent one, and the days of the month have to follow a rule.
 fn months(times: &[i64]) -> Option<Step> {
     let month: Vec<i64> = times.iter().map(|&time| month(time)).collect::<Option<_>>()?;
     let distances = || month.windows(2).map(|pair| pair[1] - pair[0]);
@@ -229,7 +229,8 @@ fn months(times: &[i64]) -> Option<Step> {
     let working = dates.iter().all(|&at| at == last_working_day(at));
     let day = |at: &jiff::civil::DateTime| at.day();
     let same = dates.iter().all(|at| day(at) == day(&dates[0]));
-    // Twenty-eight or thirty days are fixed steps unless the calendar explains them better.
+    // Constant distances of 28 or 30 days are fixed steps, unless the calendar explains them
+    // better.
     let fixed = times.windows(2).all(|pair| pair[1] - pair[0] == times[1] - times[0]);
     match (same || end || !fixed, working && !end && !same) {
         (true, true) => Some(Step::LastWorkingDays(count)),
@@ -238,7 +239,8 @@ fn months(times: &[i64]) -> Option<Step> {
     }
 }
 
-/// No row on Saturdays or Sundays in two weeks, or twice a Friday before a Monday.
+/// Whether no row is on a Saturday or Sunday in two weeks, or in data with at least two pairs of a
+/// Friday and the next Monday.
 fn is_working_week(times: &[i64]) -> bool {
     let weekday = |time: i64| datetime_of(time).map(|at| at.weekday());
     let weekend = [Some(Weekday::Saturday), Some(Weekday::Sunday)];
@@ -249,7 +251,7 @@ fn is_working_week(times: &[i64]) -> bool {
     (long || passed.count() >= 2) && !times.iter().any(|&time| weekend.contains(&weekday(time)))
 }
 
-/// The most frequent number, the smallest one of several, and its share.
+/// Returns the most frequent number (the smallest if there are several), and its share.
 fn mode(numbers: impl Iterator<Item = i64>) -> (i64, f64) {
     let mut sorted: Vec<i64> = numbers.collect();
     sorted.sort_unstable();

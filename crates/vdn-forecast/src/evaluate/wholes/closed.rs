@@ -1,9 +1,9 @@
-//! The closed forms: horizon mean, block sums and shares of the units, averaged over windows.
+//! Scores in closed form, averaged over windows: horizon mean, block sums, and shares of the units.
 //!
-//! Windows with missing targets are left out: nothing is known of their sums.
+//! Windows with missing targets are skipped, because their sums are unknown.
 //!
-//! Sums of steps with a lower limit have no closed form: they are judged by [`PATHS`] paths of each
-//! window. The shares of the units are those of the distribution without the limit.
+//! Sums of steps with a lower limit have no closed form. They are scored with [`PATHS`] paths of
+//! each window. The shares of the units refer to the distribution without the limit.
 
 use crate::data::{BlockLength, Dataset, WindowIndex};
 use crate::evaluate::predicted_row::{PredictedRow, per_window};
@@ -19,24 +19,25 @@ use vdn_train::metrics::{
 };
 use vdn_train::train::NoiseSeed;
 
-/// Bins of the PIT histogram of the horizon mean.
+/// The number of bins of the PIT histogram of the horizon mean.
 const PIT_BINS: usize = 20;
-/// The pass of the paths, beside those of other scores.
+/// The number of the pass that draws the paths. Other scores use other passes.
 const PASS: u64 = 10;
-/// Columns before those of the blocks: three of the horizon mean, four parts of variances.
+/// The number of columns before those of the blocks: three for the horizon mean, four for parts of
+/// variances.
 const BEFORE_BLOCKS: usize = 7;
 
-/// What one window comes to.
+/// The scores of one window.
 pub(crate) struct WholeWindow {
-    /// Of the mean over the horizon.
+    /// The scores of the mean over the horizon.
     pub(crate) horizon_mean: AggregateScore,
-    /// The mean over the blocks of each kind.
+    /// The mean scores over the blocks of each kind.
     pub(crate) blocks: Vec<[f64; 3]>,
-    /// Of a step, and of the mean over the horizon.
+    /// The variance parts of a step, and of the mean over the horizon.
     pub(crate) parts: [VarianceParts; 2],
 }
 
-/// The ranges of the whole blocks of a horizon.
+/// Returns the ranges of the complete blocks in a horizon.
 pub(crate) fn ranges(
     block: &BlockLength,
     horizon: usize,
@@ -45,19 +46,19 @@ pub(crate) fn ranges(
     (0..horizon / steps).map(move |k| k * steps..(k + 1) * steps)
 }
 
-/// The mean over the horizon.
+/// Returns the mean over the horizon.
 pub(crate) fn horizon_mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len() as f64
 }
 
-/// The mean of the scores of several blocks, as CRPS and coverages.
+/// Returns the mean of the scores of several blocks: CRPS and the two coverages.
 pub(crate) fn mean_of(scores: &[AggregateScore]) -> [f64; 3] {
     let count = scores.len() as f64;
     let mean = |of: fn(&AggregateScore) -> f64| scores.iter().map(of).sum::<f64>() / count;
     [mean(|s| s.crps), mean(|s| s.covered[0]), mean(|s| s.covered[1])]
 }
 
-/// Judges one window in closed form.
+/// Scores one window in closed form.
 pub(crate) fn closed_forms(
     prediction: &WindowPrediction<'_>,
     target: &[f64],
@@ -83,7 +84,7 @@ pub(crate) fn closed_forms(
     })
 }
 
-/// The same of a window with a lower limit, by paths.
+/// Scores one window with a lower limit, by paths.
 fn by_paths(
     prediction: &Prediction,
     row: usize,
@@ -113,10 +114,10 @@ fn by_paths(
     })
 }
 
-/// Averages over windows, pushed in order.
+/// Averages over windows, which are pushed in order.
 pub(crate) struct ClosedAverages<'a> {
     blocks: &'a [BlockLength],
-    /// Of the paths of windows with a lower limit.
+    /// The key for the paths of windows with a lower limit.
     key: NoiseKey,
     windows: u64,
     sums: BlockSums,
@@ -138,7 +139,7 @@ impl<'a> ClosedAverages<'a> {
         Ok(Self { blocks, key, windows: 0, sums, pit, last_series: None })
     }
 
-    /// Judges the windows of a batch, all of this weight.
+    /// Scores the windows of a batch, all with this weight.
     pub(crate) fn push_batch(
         &mut self,
         data: &Dataset,
@@ -182,7 +183,7 @@ impl<'a> ClosedAverages<'a> {
         Ok(self.pit.push(pit.clamp(0.0, 1.0))?)
     }
 
-    /// Puts the means where they belong; the shares of the units only `with_units`.
+    /// Writes the means to `to`; the shares of the units only if `with_units`.
     pub(crate) fn finish(&self, with_units: bool, to: &mut WholeScores) -> Result<(), TrainError> {
         let sums = &self.sums;
         if sums.windows() == 0 {

@@ -1,18 +1,19 @@
-//! Forecasts judged as wholes: what is said about several steps together.
+//! Scores of whole forecasts, that is, of statements about several steps together.
 //!
-//! A calibrated interval at each step says nothing about tomorrow's total, the week's mean or the
-//! peak: those depend on which steps err together. Each contestant gets
+//! Calibrated intervals for single steps do not imply calibrated intervals for tomorrow's total,
+//! the week's mean or the peak, because these depend on the dependence between the errors of steps.
+//! Each contestant gets these scores:
 //!
-//! | score | windows | how |
+//! | score | windows | method |
 //! |---|---|---|
 //! | mean over the horizon, sums of days and weeks | all | closed form, a mixture of normals |
 //! | shares of the units in the variances | all | closed form |
 //! | maximum, energy score, variogram score | evenly spaced, [`PATHS`] paths each | `sampled.rs` |
 //! | joint log-likelihood | evenly spaced | 32, 256 and 2048 samples, or in closed form |
 //!
-//! A deterministic forecast gets all of them a second time from *residual paths* (`residual.rs`):
-//! its point forecast plus whole residual vectors of validation windows. They carry the dependence
-//! between steps that units have to beat.
+//! A deterministic forecast also gets all scores from *residual paths* (`residual.rs`): its point
+//! forecast plus whole residual vectors of validation windows. They contain the dependence between
+//! steps, so they are the benchmark for the units.
 
 pub(crate) mod closed;
 pub(crate) mod residual;
@@ -21,87 +22,87 @@ pub(crate) mod sampled;
 use serde::Serialize;
 use vdn_train::metrics::{BlockSums, MetricError, PitHistogram};
 
-/// Paths of each window behind the maximum, the energy score and the variogram score.
+/// The number of paths of each window for the maximum, the energy score and the variogram score.
 pub const PATHS: usize = 256;
 
-/// The scores of whole forecasts of one contestant; `None` where there is none.
+/// The scores of the whole forecasts of one contestant; `None` for scores that it does not have.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct WholeScores {
-    /// Of the mean over the horizon, in standardised units.
+    /// The scores of the mean over the horizon, in standardised units.
     pub horizon_mean: Option<AggregateSummary>,
-    /// Of the sums over consecutive blocks of steps, in standardised units; as many entries as
-    /// there are kinds of blocks.
+    /// The scores of the sums over consecutive blocks of steps, in standardised units; one entry
+    /// for each kind of block.
     pub block_sums: Vec<BlockSummary>,
-    /// Of the largest value over the horizon, by paths.
+    /// The scores of the largest value over the horizon, by paths.
     pub maximum: Option<AggregateSummary>,
     /// The energy score, by paths.
     pub energy_score: Option<f64>,
-    /// Its block standard error.
+    /// The block standard error of the energy score.
     pub energy_score_standard_error: Option<f64>,
     /// The variogram score of order 1/2, by paths.
     pub variogram_score: Option<f64>,
-    /// Its block standard error.
+    /// The block standard error of the variogram score.
     pub variogram_score_standard_error: Option<f64>,
     /// The negative joint log-likelihood; `None` for forecasts without a density.
     pub joint_nll: Option<JointSummary>,
     /// The shares of the units in the predictive variance; `None` for forecasts without units.
     pub unit_share: Option<UnitShare>,
-    /// How many windows the scores by paths are of.
+    /// The number of windows in the scores by paths.
     pub path_windows: Option<usize>,
-    /// Where the means over the horizon fell in their forecasts.
+    /// The PIT histogram of the means over the horizon.
     #[serde(skip)]
     pub horizon_mean_pit: Option<PitHistogram>,
 }
 
-/// How an aggregate was forecast.
+/// The scores of the forecasts of an aggregate.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct AggregateSummary {
-    /// CRPS, in the unit of the aggregate.
+    /// The CRPS, in the unit of the aggregate.
     pub crps: f64,
-    /// Its block standard error.
+    /// The block standard error of the CRPS.
     pub crps_standard_error: Option<f64>,
-    /// Share of windows whose value lies in the central 50 % interval.
+    /// The share of windows whose value is in the central 50 % interval.
     pub cover50: f64,
-    /// The same of the central 90 % interval.
+    /// The share of windows whose value is in the central 90 % interval.
     pub cover90: f64,
 }
 
-/// How the sums of one kind of blocks were forecast.
+/// The scores of the sums over one kind of block.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct BlockSummary {
     /// `day`, `week` or `quarter`.
     pub name: &'static str,
-    /// Steps of a block.
+    /// The number of steps of a block.
     pub steps: usize,
-    /// Mean over the whole blocks of the horizon.
+    /// The mean scores over the complete blocks of the horizon.
     #[serde(flatten)]
     pub scores: AggregateSummary,
 }
 
-/// The negative joint log-likelihood of the whole windows, nats per window.
+/// The negative joint log-likelihood of whole windows, in nats per window.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct JointSummary {
-    /// Exact, where the joint density has a closed form.
+    /// The exact value, if the joint density has a closed form.
     pub closed_form: Option<f64>,
-    /// By 32 samples of the units; `None` where the closed form is exact.
+    /// The estimate from 32 samples of the units; `None` if the closed form is exact.
     pub samples_32: Option<f64>,
-    /// By 256 samples.
+    /// The estimate from 256 samples.
     pub samples_256: Option<f64>,
-    /// By 2048 samples.
+    /// The estimate from 2048 samples.
     pub samples_2048: Option<f64>,
-    /// Block standard error of the best of them.
+    /// The block standard error of the best of these values.
     pub standard_error: Option<f64>,
-    /// The value of the noise that the units share: the best of them against the same forecast with
-    /// independent steps, nats per window; `None` for forecasts without units.
+    /// The value of the noise that the units share: the best of these values compared with the same
+    /// forecast with independent steps, in nats per window; `None` for forecasts without units.
     pub noise_value: Option<f64>,
-    /// Its block standard error.
+    /// The block standard error of `noise_value`.
     pub noise_value_standard_error: Option<f64>,
-    /// How many windows they are of.
+    /// The number of windows.
     pub windows: usize,
 }
 
 impl JointSummary {
-    /// The best of the values: the closed form, else that of the most samples.
+    /// Returns the best value: the closed form, else the estimate from the most samples.
     #[must_use]
     pub fn value(&self) -> Option<f64> {
         self.closed_form.or(self.samples_2048)
@@ -111,14 +112,14 @@ impl JointSummary {
 /// The part of the predictive variance that comes from the units' noise.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct UnitShare {
-    /// Of single steps.
+    /// The share in the variance of single steps.
     pub step: f64,
-    /// Of the mean over the horizon.
+    /// The share in the variance of the mean over the horizon.
     pub mean: f64,
 }
 
 impl AggregateSummary {
-    /// From three neighbouring columns: the CRPS and whether the two intervals hold the value.
+    /// Reads three consecutive columns: the CRPS, and the coverages of the two intervals.
     fn of(sums: &BlockSums, first: usize) -> Result<Self, MetricError> {
         let crps = sums.estimate(first)?;
         Ok(Self {

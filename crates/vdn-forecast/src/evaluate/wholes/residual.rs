@@ -1,16 +1,17 @@
 //! Residual paths: a point forecast plus whole residual vectors of validation windows.
 //!
-//! What a careful practitioner does with a deterministic forecast. The residuals of each validation
-//! window of a series, `r = (y - f) / c` with the window's scale `c`, are kept whole, so they carry
-//! the dependence between steps. The forecast of a test window of the same series is
+//! Careful practitioners use this method with deterministic forecasts. For each validation window
+//! of a series, the residuals `r = (y - f) / c` (with the window's scale `c`) are kept as a whole
+//! vector, which contains the dependence between steps. The forecast of a test window of the same
+//! series is
 //!
 //! ```text
 //! y = f + c r_m,   m = 1 .. M, all equally likely
 //! ```
 //!
-//! Where series have a lower limit, what lies below it is raised to it. There is no density, so no
-//! likelihood. Scores are the unbiased ones of a sample of `M`; scores
-//! by paths take at most [`PATHS`] of the residual vectors, evenly spaced in time.
+//! For series with a lower limit, values below it are raised to it. There is no density, so there
+//! is no likelihood. The scores are the unbiased ones of a sample of size `M`. Scores by paths use
+//! at most [`PATHS`] of the residual vectors, evenly spaced in time.
 
 use crate::data::windows::evenly_spaced;
 use crate::data::{BlockLength, Dataset, WindowIndex};
@@ -25,12 +26,12 @@ use vdn_train::metrics::{
 };
 use vdn_train::train::NoiseSeed;
 
-/// The most residual vectors of a series: validation windows overlap, so more of them say little
-/// that is new.
+/// The maximum number of residual vectors of a series. Validation windows overlap, so more of them
+/// add little information.
 pub(crate) const MOST_RESIDUALS: usize = 1024;
-/// Levels of the pinball loss, as for other contestants.
+/// The levels of the pinball loss, as for other contestants.
 const TAUS: [f64; 3] = [0.1, 0.5, 0.9];
-/// The ends of the central 90 % interval.
+/// The quantiles at the ends of the central 90 % interval.
 const INTERVAL: [f64; 2] = [0.05, 0.95];
 
 /// Point forecasts `[n, H]` and the scale of each window, `[n]`.
@@ -39,7 +40,7 @@ pub(crate) struct PointForecasts {
     pub(crate) scale: Vec<f64>,
 }
 
-/// Scores of forecasts by residual paths.
+/// The scores of forecasts by residual paths.
 pub(crate) struct ResidualScores {
     pub(crate) mse: f64,
     pub(crate) mae: f64,
@@ -57,13 +58,13 @@ struct Own<'a> {
     floor: Option<f64>,
 }
 
-/// The residuals of one series, sorted in the ways that they are asked for.
+/// The residuals of one series, sorted for each kind of score.
 struct SeriesResiduals {
     steps: Vec<SortedSample>,
     horizon_mean: SortedSample,
-    /// Of each block of each kind, the sums of the residuals.
+    /// The sums of the residuals, for each block of each kind.
     blocks: Vec<Vec<SortedSample>>,
-    /// Whole vectors for paths, `[n, H]`.
+    /// The whole vectors for paths, `[n, H]`.
     chosen: Vec<f64>,
 }
 
@@ -89,8 +90,8 @@ impl SeriesResiduals {
         })
     }
 
-    /// Per step: squared and absolute error, CRPS, whether the 90 % interval holds the target, its
-    /// width, and pinball losses; means over the steps.
+    /// Returns scores of single steps, averaged over the steps: squared and absolute error, CRPS,
+    /// coverage of the 90 % interval, its width, and the pinball losses.
     fn steps(&self, own: &Own<'_>, target: &[f64]) -> Result<[f64; 8], MetricError> {
         let Own { mean, scale, floor } = *own;
         let mut sums = [0.0; 8];
@@ -109,14 +110,15 @@ impl SeriesResiduals {
         Ok(sums.map(|sum| sum / target.len() as f64))
     }
 
-    /// The scores of aggregates, which the residuals have of their own.
+    /// Returns the scores of aggregates, from the same aggregates of the residuals.
     fn wholes(
         &self,
         &Own { mean, scale, .. }: &Own<'_>,
         target: &[f64],
         blocks: &[BlockLength],
     ) -> Result<WholeWindow, MetricError> {
-        // An aggregate is linear: its error on the scale of the residuals is what they are asked.
+        // An aggregate is linear, so its error divided by the scale is compared with the aggregate
+        // of the residuals.
         let score = |sample: &SortedSample, error: f64| -> Result<AggregateScore, MetricError> {
             let own = AggregateScore::of_sample(sample, error / scale)?;
             Ok(AggregateScore { crps: scale * own.crps, ..own })
@@ -136,7 +138,7 @@ impl SeriesResiduals {
         })
     }
 
-    /// The same of steps with a lower limit, whose sums are those of the paths.
+    /// Returns the scores of aggregates of steps with a lower limit, from the paths.
     fn limited_wholes(
         &self,
         own: &Own<'_>,
@@ -160,7 +162,7 @@ impl SeriesResiduals {
         })
     }
 
-    /// The paths of a window, `[n, H]`.
+    /// Returns the paths of a window, `[n, H]`.
     fn paths(&self, &Own { mean, scale, floor }: &Own<'_>) -> Vec<f64> {
         let steps = mean.iter().cycle();
         let paths = self.chosen.iter().zip(steps).map(|(r, f)| f + scale * r);
@@ -168,8 +170,8 @@ impl SeriesResiduals {
     }
 }
 
-/// Scores a point forecast with the residual paths of its own validation windows; `None` where a
-/// series with test windows has fewer than two validation windows, or values are missing.
+/// Scores a point forecast with the residual paths of its own validation windows. `None` if a
+/// series with test windows has fewer than two validation windows, or if values are missing.
 pub(crate) fn score_residual_paths(
     data: &Dataset,
     blocks: &[BlockLength],
@@ -181,7 +183,7 @@ pub(crate) fn score_residual_paths(
     let (splits, horizon) = (data.splits(), data.spec().horizon);
     let test = &splits.test;
     let by_paths_of = evenly(test, path_windows(test.len(), horizon));
-    // Residuals are drawn without noise.
+    // Residual paths need no noise.
     let mut wholes = ClosedAverages::new(data, test, blocks, NoiseSeed::default())?;
     let mut sampled = PathAverages::new(data, &by_paths_of)?;
     let mut sums = BlockSums::new(8, Examples::<f64>::block(data, test))?;
@@ -232,7 +234,7 @@ pub(crate) fn score_residual_paths(
     }))
 }
 
-/// Residuals on the scale of each window, `[n, H]`.
+/// Returns the residuals on the scale of each window, `[n, H]`.
 fn residuals(
     data: &Dataset,
     windows: &[WindowIndex],

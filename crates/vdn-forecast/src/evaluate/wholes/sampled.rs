@@ -1,8 +1,8 @@
-//! The scores that need samples: by paths, and the joint log-likelihood.
+//! The scores that need samples: scores by paths, and the joint log-likelihood.
 //!
-//! Every path has a sample of the units of its own, so paths are independent draws from the model
-//! and the energy score of them is unbiased. Scores by paths cost `O(paths^2 H + paths H^2)` for
-//! each window, so they are taken of evenly spaced windows: [`path_windows`] of them.
+//! Every path has its own sample of the units. So paths are independent draws from the model, and
+//! their energy score is unbiased. Scores by paths cost `O(paths^2 H + paths H^2)` for each window,
+//! so only [`path_windows`] evenly spaced windows are scored.
 
 use crate::data::windows::evenly_spaced;
 use crate::data::{Dataset, WindowIndex};
@@ -23,26 +23,26 @@ use vdn_train::metrics::{
 };
 use vdn_train::train::NoiseSeed;
 
-/// The most windows of a horizon of 96 that are scored by paths.
+/// The maximum number of windows that are scored by paths, for a horizon of 96.
 const PATH_WINDOWS: usize = 512;
-/// The fewest, whatever the horizon.
+/// The minimum number, for every horizon.
 const LEAST_PATH_WINDOWS: usize = 64;
-/// The most windows whose joint log-likelihood is taken.
+/// The maximum number of windows for the joint log-likelihood.
 const JOINT_WINDOWS: usize = 64;
-/// Samples of one pass of the joint log-likelihood.
+/// The number of samples of one pass of the joint log-likelihood.
 const PASS: usize = 256;
-/// Passes of it: 2048 samples.
+/// The number of its passes: 2048 samples in total.
 const PASSES: usize = 8;
-/// The samples of the first estimate, which the first pass begins with.
+/// The number of samples of the first estimate, which are the first ones of the first pass.
 const FEW: usize = 32;
 
-/// What is done with the predictions of a batch of windows.
+/// A callback for the predictions of a batch of windows.
 pub(crate) type Visit<'a> = dyn FnMut(&[WindowIndex], &Prediction) -> Result<(), TrainError> + 'a;
 
-/// Where predictive distributions of windows come from.
+/// A source of predictive distributions of windows.
 pub(crate) trait PathSource {
-    /// Visits predictions of `windows` with `samples` samples each, or their closed form, batch by
-    /// batch, in order. The noise of different passes is different.
+    /// Calls `visit` with the predictions of `windows`, batch by batch and in order. Each
+    /// prediction has `samples` samples, or a closed form. Different passes have different noise.
     fn predict(
         &self,
         windows: &[WindowIndex],
@@ -54,13 +54,13 @@ pub(crate) trait PathSource {
     /// Whether one sample is the whole distribution.
     fn is_exact(&self) -> bool;
 
-    /// Whether the density of a whole window is known, in closed form or by samples.
+    /// Whether the density of a whole window is available, in closed form or by samples.
     fn has_joint_density(&self) -> bool {
         true
     }
 
-    /// The negative log-likelihoods of each window in closed form, nats: of the window, and of its
-    /// steps one by one; `None` where there is no such form.
+    /// Returns two negative log-likelihoods of each window in closed form, in nats: with dependent
+    /// steps, and with independent steps. `None` without a closed form.
     fn closed_nll(
         &self,
         _data: &Dataset,
@@ -84,7 +84,8 @@ impl<T: Element> PathSource for ForecastEvaluator<'_, T> {
                 visit(chunk, &own.network.predict(graph, batch, Intervention::None)?.0)
             });
         }
-        // As much memory as an evaluation takes with its own number of samples.
+        // This batch size needs as much memory as an evaluation with the configured number of
+        // samples.
         let own = self.network.config().evaluate_samples;
         let samples = if self.is_exact() { 1 } else { samples };
         let batch = (self.averages.batch.max(1).saturating_mul(own) / samples).max(1);
@@ -104,8 +105,8 @@ impl<T: Element> PathSource for ForecastEvaluator<'_, T> {
         self.network.config().variant != Variant::Variational
     }
 
-    /// The closed form is a density of normal distributions, which windows with a lower limit do
-    /// not have.
+    /// Whether the density is available. The closed form is a density of normal distributions,
+    /// which windows with a lower limit do not have.
     fn has_joint_density(&self) -> bool {
         self.is_exact() || !self.network.has_closed_form() || self.data.floor(0).is_none()
     }
@@ -133,21 +134,21 @@ impl<T: Element> PathSource for ForecastEvaluator<'_, T> {
     }
 }
 
-/// How many of `windows` windows of this horizon are scored by paths.
+/// Returns the number of windows to score by paths, out of `windows` windows with this horizon.
 pub(crate) fn path_windows(windows: usize, horizon: usize) -> usize {
     let affordable = (PATH_WINDOWS * 96 / horizon.max(96)).max(LEAST_PATH_WINDOWS);
     windows.min(affordable)
 }
 
-/// `count` evenly spaced ones of `windows`, in their order.
+/// Returns `count` evenly spaced windows, in order.
 pub(crate) fn evenly(windows: &[WindowIndex], count: usize) -> Vec<WindowIndex> {
     (0..count).map(|i| windows[evenly_spaced(i, windows.len(), count)]).collect()
 }
 
-/// What paths of one window come to: maximum, energy score, variogram score.
+/// The scores of one window by paths: maximum, energy score, variogram score.
 pub(crate) type PathWindow = (AggregateScore, f64, f64);
 
-/// Judges one window by paths `[n, H]`.
+/// Scores one window by paths `[n, H]`.
 pub(crate) fn by_paths(paths: &[f64], target: &[f64]) -> Result<PathWindow, MetricError> {
     let paths = Paths::new(paths, target.len())?;
     let largest = |values: &[f64]| values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -156,7 +157,7 @@ pub(crate) fn by_paths(paths: &[f64], target: &[f64]) -> Result<PathWindow, Metr
     Ok((maximum, energy_score(&paths, target)?, variogram_score(&paths, target)?))
 }
 
-/// Averages of scores by paths over windows, pushed in order.
+/// Averages of scores by paths over windows, which are pushed in order.
 pub(crate) struct PathAverages {
     sums: BlockSums,
     last_series: Option<u32>,
@@ -190,7 +191,7 @@ impl PathAverages {
     }
 }
 
-/// Closes the open block where the series changes.
+/// Closes the open block if the series changes.
 fn start(sums: &mut BlockSums, last: &mut Option<u32>, window: WindowIndex) {
     if last.is_some_and(|series| series != window.series) {
         sums.start_series();
@@ -198,7 +199,7 @@ fn start(sums: &mut BlockSums, last: &mut Option<u32>, window: WindowIndex) {
     *last = Some(window.series);
 }
 
-/// Scores a contestant on some of the test windows by paths, and its joint log-likelihood.
+/// Scores a contestant by paths on some of the test windows, and computes its joint log-likelihood.
 pub(crate) fn score_sampled(
     data: &Dataset,
     noise: NoiseSeed,
@@ -225,13 +226,14 @@ pub(crate) fn score_sampled(
     Ok(())
 }
 
-/// The joint log-likelihood by growing numbers of samples, and in closed form where there is one.
+/// Returns the joint log-likelihood from increasing numbers of samples, or in closed form if
+/// available.
 fn joint(data: &Dataset, source: &dyn PathSource) -> Result<JointSummary, TrainError> {
     let test = data.complete(&data.splits().test);
     let windows = evenly(&test, test.len().min(JOINT_WINDOWS));
     let closed = source.closed_nll(data, &windows)?;
     let exact = source.is_exact();
-    // Columns: after 32, 256 and 2048 samples, in closed form, and of the steps one by one.
+    // The columns: estimates from 32, 256 and 2048 samples, the closed form, and independent steps.
     let mut found = vec![[0.0; 5]; windows.len()];
     if let Some(closed) = &closed {
         found.iter_mut().zip(closed).for_each(|(to, values)| to[3..].copy_from_slice(values));

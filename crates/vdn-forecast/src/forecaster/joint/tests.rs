@@ -1,4 +1,4 @@
-//! The closed form against samples, and which gradients the two scores let through.
+//! Tests: the closed form against samples, and the gradients that each of the two scores passes on.
 
 use super::*;
 use crate::forecaster::Batch;
@@ -34,7 +34,7 @@ fn numbers(stream: u32, len: usize) -> Vec<f64> {
     x
 }
 
-/// A model that has left its start, on windows of noise: current, previous, target.
+/// A model with perturbed parameters, and windows of noise: current, previous, target.
 fn built(config: ForecasterConfig) -> (Forecaster, Parameters<f64>, [Vec<f64>; 3]) {
     let (model, mut parameters) = Forecaster::new::<f64>(config, 3).unwrap();
     for index in 0..parameters.len() {
@@ -58,13 +58,13 @@ fn batch(windows: &[Vec<f64>; 3]) -> Batch<'_, f64> {
     Batch { current, previous, target, ..Batch::default() }
 }
 
-/// The score, and the gradients of the named parameters: those of the score, or with `steps` those
-/// of the score of single steps alone.
+/// The score and the gradients of the named parameters. With `steps`, the score of single steps
+/// alone.
 fn slopes(dependence: Dependence, steps: bool, names: &[&str]) -> (f64, Vec<Vec<f64>>) {
     slopes_at(dependence, steps, names, None)
 }
 
-/// [`slopes`] with the first target replaced.
+/// [`slopes`] with a replacement for the first target.
 fn slopes_at(
     dependence: Dependence,
     steps: bool,
@@ -104,7 +104,7 @@ fn gap(a: &[f64], b: &[f64]) -> f64 {
 
 #[test]
 fn the_split_trains_means_and_deviations_by_steps_and_loadings_by_windows() {
-    // The first two move means alone and deviations alone.
+    // The first parameter moves only means, the second only deviations.
     let names = ["skip.bias", "y_sigma_head.rho.bias", "head.loadings"];
     let (window, split) = slopes(Dependence::Split, false, &names);
     let (same, joint) = slopes(Dependence::Joint, false, &names);
@@ -118,7 +118,7 @@ fn the_split_trains_means_and_deviations_by_steps_and_loadings_by_windows() {
     assert!(gap(&split[2], &steps[2]) > 1e-4);
 }
 
-/// One value far outside has no more influence on the dependence than one at the limit.
+/// An outlier has no more influence on the dependence than a value at the limit.
 #[test]
 fn values_far_outside_do_not_rule_the_dependence() {
     let weight = ["head.loadings"];
@@ -131,7 +131,8 @@ fn values_far_outside_do_not_rule_the_dependence() {
     assert!(gap(&dependence(1e2), &dependence(0.1)) > 1e-4);
 }
 
-/// The gradient of the split is that of its definition, by differences: residuals are constants.
+/// The gradient of the split score matches finite differences of its definition, in which residuals
+/// are constants.
 #[test]
 fn the_gradient_of_the_dependence_is_that_of_the_copula() {
     let (model, parameters, windows) = built(config(Dependence::Split));
@@ -141,8 +142,8 @@ fn the_gradient_of_the_dependence_is_that_of_the_copula() {
     let [_, steps] =
         [false, true].map(|steps| slopes(Dependence::Split, steps, &["head.loadings"]));
     let (_, all) = slopes(Dependence::Split, false, &["head.loadings"]);
-    // -ln [(1 - a) Normal(e; 0, C) / Normal(e; 0, 1) + a] with the residuals e of the start, under
-    // other weights.
+    // -ln [(1 - a) Normal(e; 0, C) / Normal(e; 0, 1) + a], where the residuals e are those of the
+    // unchanged weights.
     let copula = |at: usize, change: f64| -> f64 {
         let mut moved = parameters.clone();
         moved.data_mut(index)[at] += change;
@@ -178,7 +179,7 @@ fn the_gradient_of_the_dependence_is_that_of_the_copula() {
     }
 }
 
-/// `(ln det C + e' C^-1 e) / 2`, by elimination.
+/// `(ln det C + e' C^-1 e) / 2`, by Gaussian elimination.
 fn minus_log_density(c: &dyn Fn(usize, usize) -> f64, e: &[f64]) -> f64 {
     let n = e.len();
     let mut rows: Vec<Vec<f64>> =
@@ -204,7 +205,7 @@ impl Forecaster {
     }
 }
 
-/// In closed form and by samples, interventions do the same to the forecast.
+/// Interventions change the closed form as they change samples.
 #[test]
 fn interventions_have_a_closed_form() {
     const SAMPLES: usize = 20_000;
@@ -234,8 +235,7 @@ fn interventions_have_a_closed_form() {
     }
 }
 
-/// Means, variances and covariances of the samples are those of the closed form where steps are
-/// dependent.
+/// Means, variances and covariances of the samples match the closed form with dependent steps.
 #[test]
 fn samples_have_the_moments_of_the_closed_form() {
     const SAMPLES: usize = 20_000;
@@ -305,7 +305,7 @@ fn the_joint_density_is_that_of_paths_and_of_a_dense_covariance() {
         let want = ((1.0 - APART) * together.exp() + APART * apart.exp()).ln();
         assert!((found[row] - want).abs() < 1e-10, "{row}: {}, {want}", found[row]);
         assert!((found[row] - together).abs() > 1e-6 && (found[row] - apart).abs() > 1e-6);
-        // One value far outside, which no dependence expects.
+        // An outlier that contradicts the correlations.
         let mut far = vec![0.0; HORIZON];
         far[0] = 400.0 * covariance(0, 0).sqrt();
         let apart = -minus_log_density(&diagonal, &far) - constant;
@@ -359,7 +359,7 @@ fn what_has_no_closed_form_is_refused() {
 #[test]
 fn missing_targets_leave_the_density_of_the_others() {
     let (model, parameters, mut windows) = built(config(Dependence::Split));
-    // One of the first window, three of the second.
+    // One missing target in the first window, three in the second.
     for at in [0, 7, 8, 11] {
         windows[2][at] = f64::NAN;
     }
@@ -378,7 +378,7 @@ fn missing_targets_leave_the_density_of_the_others() {
     let of = |row: usize| {
         let target = &windows[2][row * HORIZON..][..HORIZON];
         let whole = closed.window_log_likelihood(row, target);
-        // The same of a prediction that has these steps alone.
+        // The same density from a prediction that has only the observed steps.
         let seen: Vec<usize> = (0..HORIZON).filter(|&h| !target[h].is_nan()).collect();
         let pick = |values: &[f64]| -> Vec<f64> { seen.iter().map(|&h| values[h]).collect() };
         let row_of = |values: &[f64]| pick(&values[row * HORIZON..][..HORIZON]);
@@ -401,9 +401,9 @@ fn missing_targets_leave_the_density_of_the_others() {
         whole
     };
     let expected = -(0..ROWS).map(of).sum::<f64>() / (ROWS * HORIZON - 4) as f64;
-    // A missing step is given a variance of 1e8 in place of an infinite one.
+    // A missing step has a variance of 1e8 instead of an infinite one.
     assert!((found - expected).abs() < 1e-6, "{found} {expected}");
-    // The gradient of the loadings is that of differences of this density.
+    // The gradient of the loadings matches finite differences of this density.
     let index = parameters.iter().position(|p| p.name() == "head.loadings").unwrap();
     let slopes = tape.gradient(weights).unwrap().data();
     let mut largest = 0.0_f64;

@@ -1,10 +1,10 @@
-//! [`Limited`]: targets on the lower limit of their series, and means of what is forecast there.
+//! [`Limited`]: targets on the lower limit of their series, and means of the limited quantity.
 
 use crate::forecaster::targets::log_density;
 use vdn_autograd::{Error, Tape, Var};
 use vdn_tensor::Element;
 
-/// What is known of targets with a lower limit.
+/// The lower limits of a batch's series, and the targets on them.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::forecaster) struct Limited {
     /// 1 where the target is on its limit, else 0, `[batch, horizon]`.
@@ -14,7 +14,8 @@ pub(in crate::forecaster) struct Limited {
 }
 
 impl Limited {
-    /// Records the limits of windows, `[batch]`, and which targets `[batch, horizon]` are on them.
+    /// Records the limits of windows, `[batch]`, and the mask of the targets `[batch, horizon]` on
+    /// them.
     pub(super) fn record<T: Element>(
         tape: &mut Tape<T>,
         targets: &[T],
@@ -36,7 +37,7 @@ impl Limited {
         Ok(Self { on, floor })
     }
 
-    /// The means of what is forecast, `E max(X, f)`, of the shape of `mean`.
+    /// Records the means of the limited quantity, `E max(X, f)`, with the shape of `mean`.
     pub(in crate::forecaster) fn means<T: Element>(
         self,
         tape: &mut Tape<T>,
@@ -55,8 +56,8 @@ impl Limited {
         tape.add(excess, self.floor)
     }
 
-    /// Residuals in deviations, `[batch, horizon]`, with the mean of what lies below the limit,
-    /// `E[Z | Z < z] = -φ(z)/Φ(z)`, in the place of those of targets on it.
+    /// Records the residuals in deviations, `[batch, horizon]`. For a target on its limit, the
+    /// residual is the mean below the limit, `E[Z | Z < z] = -φ(z)/Φ(z)`.
     pub(in crate::forecaster) fn residuals<T: Element>(
         self,
         tape: &mut Tape<T>,

@@ -1,4 +1,4 @@
-//! The scores of missing and limited targets against the metrics, and their gradients.
+//! Tests: the scores of missing and limited targets against the metrics, and their gradients.
 
 use super::*;
 use crate::forecaster::{Batch, Beside};
@@ -13,7 +13,7 @@ const ROWS: usize = 2;
 const HORIZON: usize = 4;
 const FLOORS: [f64; ROWS] = [-0.4, 0.1];
 
-/// Predictions, deviations of steps, scores of samples, and targets of which some are on their
+/// Predictions, deviations of steps, scores of samples, and targets, some of which are on their
 /// limits.
 fn numbers() -> [Vec<f64>; 4] {
     let normal = |stream: u32, len: usize| {
@@ -47,7 +47,7 @@ fn pass(y: Var, sigma: Var, scores: Option<Var>) -> Pass {
 fn scores_of_mixtures_are_those_of_the_metrics() {
     let [means, sigma, scores, y] = numbers();
     compare(&means, &sigma, &scores, &y);
-    // Targets that are missing: one on its limit, one above it, in one window.
+    // Two missing targets in one window: one on its limit, one above it.
     let mut y = y;
     (y[2], y[3]) = (f64::NAN, f64::NAN);
     compare(&means, &sigma, &scores, &y);
@@ -69,7 +69,7 @@ fn compare(means: &[f64], sigma: &[f64], scores: &[f64], y: &[f64]) {
         let pass = pass(mean, deviation, weighted.then_some(logits));
         let found = target.mixture_nll(&mut tape, &pass, score).unwrap();
         let weights = tape.value(weights).data().to_vec();
-        // Each window over its observed steps, weighted by their number.
+        // Each window is scored over its observed steps and weighted by their number.
         let (mut sum, mut total) = (0.0, 0.0);
         for row in 0..ROWS {
             let target = &y[row * HORIZON..][..HORIZON];
@@ -104,7 +104,7 @@ fn means_are_those_of_the_metrics() {
     for (at, found) in tape.value(found).data().iter().enumerate() {
         let (step, row) = (at % HORIZON, at / HORIZON % ROWS);
         let one = Mixture::new(&means[at..=at], &sigma[step..=step], None).unwrap();
-        // Near -3 the rounding of `erf` is 1e-13 of the probability.
+        // Near -3 the rounding error of `erf` is 1e-13 of the probability.
         assert!((found - one.with_floor(FLOORS[row]).mean()).abs() < 1e-13, "{at}");
     }
 }
@@ -120,7 +120,7 @@ fn gradients_are_exact_and_residuals_are_means_of_what_lies_below() {
         check_gradients(&inputs, |tape, vars| targets(tape, &y).nll(tape, vars[0], vars[1]));
     let report = report.unwrap();
     assert!(report.passed(), "{report}");
-    // Of a target that is missing nothing is learnt: there the forecast may be any number.
+    // A missing target has no influence: any forecast of it gives the same loss.
     let (mut gaps, missing) = (y.clone(), [1, 2, 7]);
     missing.iter().for_each(|&at| gaps[at] = f64::NAN);
     let report =
@@ -146,7 +146,7 @@ fn gradients_are_exact_and_residuals_are_means_of_what_lies_below() {
     let standard = tape.constant([ROWS, HORIZON], &means[..ROWS * HORIZON]).unwrap();
     let found = limited.residuals(&mut tape, standard).unwrap();
     for (at, found) in tape.value(found).data().iter().enumerate() {
-        // The mean of -max(Z - a, 0) over Z > a, less a, with the signs turned.
+        // The mean of -max(Z - a, 0) over Z > a, minus a, with reversed signs.
         let a = -means[at];
         let below = Mixture::new(&[0.0], &[1.0], None).unwrap();
         let share = 1.0 - below.cdf(a);

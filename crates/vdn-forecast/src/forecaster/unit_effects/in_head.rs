@@ -1,4 +1,5 @@
-//! Effects of the last layer's units: what a replacement changes before the head's activation is known in closed form.
+//! Effects of the last layer's units. The change of the head's pre-activations by a replacement is
+//! known in closed form.
 
 use crate::forecaster::Forecaster;
 use crate::forecaster::unit_effects::{Base, Kind};
@@ -10,13 +11,14 @@ use vdn_model::diagnostics::UnitEffects;
 use vdn_tensor::noise::NoiseKey;
 use vdn_tensor::{Element, parallel};
 
-/// Rows of hidden activities in one pass: bounds memory, changes no result.
+/// The number of rows of hidden activities in one pass. It bounds memory and changes no result.
 const ROWS: usize = 16 * 1024;
 
-/// What replacements go: which blocks of channels, of which width, from where.
+/// The replacements of a pass: the replacement weights, the first channel of each block, the width
+/// of a block, and the new activities.
 type What<'a, T> = Option<(&'a Replacement<'a, T>, &'a [usize], usize, &'a [T])>;
 
-/// Replaces each of `units`, of `width` channels each, and adds what changes to `effects`.
+/// Replaces each of `units`, of `width` channels each, and adds the resulting changes to `effects`.
 pub(super) fn measure<T: Element>(
     model: &Forecaster,
     head: &GatedHead,
@@ -57,8 +59,8 @@ pub(super) fn measure<T: Element>(
     Ok(())
 }
 
-/// The part of the outputs that goes through the activation, `[blocks, samples, batch, horizon]`; of the base itself
-/// without replacements.
+/// Returns the part of the outputs that passes through the activation,
+/// `[blocks, samples, batch, horizon]`. Without replacements, it is the part of the base pass.
 fn through_activation<T: Element>(
     base: &Base<T>,
     head: &GatedHead,

@@ -1,10 +1,13 @@
-//! Effects of the units below a joint head, in closed form: no sample of the latent is needed.
+//! Effects of the units below a joint head, in closed form, without samples of the latent.
 //!
-//! The value of a unit is what its window's joint log-density has beyond that of the same forecast
-//! without the unit: its mean is that of the prior, 0, and its noise, which the steps share, is
-//! noise of each step alone, of the same variance. So a unit that knows nothing of the input and
-//! carries noise that the forecast needs has a value. The distance is the expected square of what
-//! redrawing the unit moves where steps are dependent: twice the variance that it brings.
+//! The value of a unit is the log-density of the window minus the log-density of the same forecast
+//! without the unit. "Without the unit" means that its mean is that of the prior, 0, and that its
+//! noise is independent noise of each step with the same variance, instead of noise that the steps
+//! share. So a unit that has no information about the input but carries noise that the forecast
+//! needs has a value.
+//!
+//! The distance of a unit is the expected squared change of the forecast if the unit is redrawn,
+//! where steps are dependent: twice the variance that the unit contributes.
 
 use crate::forecaster::joint::{deviation, log_density_of_either, log_density_of_independent};
 use crate::forecaster::{Batch, Forecaster, SharedNoise};
@@ -16,7 +19,7 @@ use vdn_model::units::{Intervention, StackPass};
 use vdn_tensor::Element;
 use vdn_tensor::noise::NoiseKey;
 
-/// The effects of `units` on the windows of a batch with targets.
+/// Returns the effects of `units` on the windows of a batch with targets.
 pub(super) fn measure<T: Element>(
     model: &Forecaster,
     head: &JointHead,
@@ -45,7 +48,7 @@ pub(super) fn measure<T: Element>(
         Ok(each
             .map(|(row, (target, means))| {
                 let residuals = target.iter().zip(means).map(|(y, m)| y.to_f64() - m).collect();
-                // One for each step, or one for each window and step.
+                // `total` has one entry for each step, or one for each window and step.
                 let first = if total.len() == horizon { 0 } else { row * horizon };
                 let total = &total[first..][..horizon];
                 let mu = &mu[row * shared.causes..][..shared.causes];
@@ -73,16 +76,16 @@ pub(super) fn measure<T: Element>(
     Ok(effects)
 }
 
-/// One window's forecast and what came.
+/// The forecast of one window, and its target.
 struct Window {
     causes: usize,
-    /// `[horizon, causes]`.
+    /// The loadings on the shared noise, `[horizon, causes]`.
     loadings: Vec<f64>,
-    /// Deviations of single steps, `[horizon]`.
+    /// The deviations of the noise of single steps, `[horizon]`.
     own: Vec<f64>,
-    /// What came less the forecast's mean, `[horizon]`.
+    /// The target minus the forecast's mean, `[horizon]`.
     residuals: Vec<f64>,
-    /// What each unit's mean adds to each step, `[horizon, causes]`.
+    /// The contribution of each unit's mean to each step, `[horizon, causes]`.
     known: Vec<f64>,
     log_density: f64,
     /// The probability that the steps are independent.
@@ -94,7 +97,7 @@ impl Window {
         let (loadings, own) = shared.row(row, residuals.len());
         let log_density = shared.log_density(row, &residuals);
         let causes = shared.causes;
-        // Steps whose target is there.
+        // The steps with an observed target.
         let seen: Vec<usize> = (0..residuals.len()).filter(|&h| !residuals[h].is_nan()).collect();
         let by_cause = |of: &[f64]| -> Vec<f64> {
             seen.iter().flat_map(|&h| of[h * causes..][..causes].iter().copied()).collect()
@@ -110,7 +113,7 @@ impl Window {
         }
     }
 
-    /// The log-density of the window without each of these units.
+    /// Returns the log-density of the window without each of these units.
     fn without(&self, units: &[usize]) -> Result<Vec<f64>, Error> {
         let (horizon, causes) = (self.own.len(), self.causes);
         let (count, all) = (units.len(), units.len() * horizon);

@@ -1,4 +1,4 @@
-//! Interventions on single units: what the forecast, and its likelihood, owe to each of them.
+//! Interventions on single units: the effect of each unit on the forecast and its likelihood.
 
 mod in_head;
 mod in_joint_head;
@@ -17,9 +17,13 @@ use vdn_tensor::Element;
 use vdn_tensor::noise::NoiseKey;
 
 impl Forecaster {
-    /// Replaces, one after the other, the activities of each of `units` of layer number `layer`, from 0, with `samples`
-    /// samples of the latent for each window of a batch with targets, and measures what changes. The noise of everything
-    /// else is the same in all passes; layers above the replaced unit form their posteriors on what takes its place.
+    /// Measures the effect of each of `units` of layer `layer` (from 0) on the forecast of a batch
+    /// with targets.
+    ///
+    /// The activities of one unit at a time are replaced, with `samples` samples of the latent for
+    /// each window, and the change of the forecast is measured. All passes use the same noise for
+    /// everything else. Layers above the replaced unit form their posteriors on the replaced
+    /// activities.
     ///
     /// ```
     /// use vdn_forecast::forecaster::{Batch, Forecaster, ForecasterConfig};
@@ -36,18 +40,21 @@ impl Forecaster {
     /// # Ok::<(), vdn_model::core::ModelError>(())
     /// ```
     ///
-    /// Under a joint head effects have a closed form, and no sample is drawn: the value is that of
-    /// the window's joint density against the same forecast without the unit's mean, and with its
-    /// noise as noise of single steps. With `N` units and `H` steps each unit and window costs `N H
-    /// min(N, H)` multiplications: little for a few dozen units, much for hundreds.
+    /// With a joint head, effects have a closed form and no sample is drawn. The value compares the
+    /// window's joint density with that of the same forecast without the unit's mean, and with the
+    /// unit's noise as independent noise of single steps. With `N` units and `H` steps, each unit
+    /// and window costs `N H min(N, H)` multiplications: cheap for a few dozen units, expensive for
+    /// hundreds.
     ///
-    /// Cost of a unit of the last layer: for each window, sample and kind of replacement (two) the head's activation and
-    /// output maps, not its maps over all channels; see `replacement.rs`. Of a unit below: two whole passes of the layers
-    /// above it and the head.
+    /// For other heads, the cost of a unit depends on its layer:
+    ///
+    /// - Last layer: for each window, sample and kind of replacement (two), the head's activation
+    ///   and output maps, but not its maps over all channels; see `replacement.rs`.
+    /// - Layers below: two full passes of the layers above it and of the head.
     ///
     /// # Errors
-    /// A batch that does not fit the model, or without targets; a layer without distributional units; fewer than two
-    /// samples; a unit that does not exist.
+    /// Fails for a batch that does not fit the model or has no targets, for a layer without
+    /// distributional units, for fewer than two samples, and for a unit that does not exist.
     pub fn unit_effects<T: Element>(
         &self,
         parameters: &Parameters<T>,
@@ -90,7 +97,8 @@ impl Forecaster {
         Ok(effects)
     }
 
-    /// The pass that replacements depart from, and the two latents of the layer that they come from.
+    /// Returns the unchanged pass, and the two alternative latents of the layer that serve as
+    /// replacements.
     fn base_pass<T: Element>(
         &self,
         parameters: &Parameters<T>,
@@ -143,39 +151,41 @@ fn no_effects() -> ModelError {
     ModelError::Batch(reason.into())
 }
 
-/// What a replacement is measured by.
+/// The measure of a replacement's effect.
 #[derive(Clone, Copy)]
 enum Kind {
     Value,
     Distance,
 }
 
-/// A pass with all samples as they are.
+/// A pass with all samples unchanged, and replacements for one layer.
 struct Base<T> {
     horizon: usize,
-    /// Samples, windows, channels of the layer.
+    /// The number of samples, windows and channels of the layer.
     shape: [usize; 3],
     /// The activities of the layer, `[samples, batch, channels]`.
     z: Vec<T>,
-    /// What the head's activation sees, `[samples, batch, hidden]`.
+    /// The inputs of the head's activation, `[samples, batch, hidden]`.
     hidden: Vec<T>,
-    /// `[samples, batch, horizon]`.
+    /// The predictions, `[samples, batch, horizon]`.
     y: Vec<f64>,
-    /// `[batch, horizon]`.
+    /// The output deviations, `[batch, horizon]`.
     sigma: Vec<f64>,
-    /// `[batch]`: what the head's outputs are multiplied by.
+    /// The factors on the head's outputs, `[batch]`.
     scale: Vec<f64>,
-    /// `[batch, horizon]`.
+    /// The targets, `[batch, horizon]`.
     target: Vec<f64>,
-    /// Other activities of the same shape, with latents from the prior.
+    /// Activities of the shape of `z`, with latents from the prior.
     from_prior: Vec<T>,
-    /// And some from the posteriors.
+    /// Activities of the shape of `z`, with latents redrawn from the posteriors.
     redrawn: Vec<T>,
 }
 
 impl<T: Element> Base<T> {
-    /// What a change of the head's outputs is worth: with the change `d` of the forecast and the residual `r` of the base,
-    /// `ln p - ln p' = sum_h (d^2/2 - r d) / sigma^2`, without cancellation; or `sum_h d^2`.
+    /// Returns the effect of a change of the head's outputs. With the change `d` of the forecast
+    /// and the residual `r` of the base, the value is
+    /// `ln p - ln p' = sum_h (d^2/2 - r d) / sigma^2`, a form without cancellation. The distance is
+    /// `sum_h d^2`.
     fn effect(&self, kind: Kind, at: usize, row: usize, change: impl Fn(usize) -> f64) -> f64 {
         let horizon = self.horizon;
         let (y, sigma) = (&self.y[at * horizon..][..horizon], &self.sigma[row * horizon..]);
@@ -185,7 +195,7 @@ impl<T: Element> Base<T> {
             let d = scale * change(h);
             sum += match kind {
                 Kind::Distance => d * d,
-                // Nothing is known of a missing target.
+                // A missing target contributes nothing.
                 Kind::Value if target[h].is_nan() => 0.0,
                 Kind::Value => d * (0.5 * d - (target[h] - y[h])) / (sigma[h] * sigma[h]),
             };
@@ -194,7 +204,8 @@ impl<T: Element> Base<T> {
     }
 }
 
-/// The unbiased variance over samples of `y` `[samples, batch, horizon]`, summed over the horizon, `[batch]`.
+/// The unbiased variance over samples of `y` `[samples, batch, horizon]`, summed over the horizon,
+/// `[batch]`.
 fn sample_variance(y: &[f64], samples: usize, rows: usize, horizon: usize) -> Vec<f64> {
     let n = samples as f64;
     let step = |row: usize, h: usize| {

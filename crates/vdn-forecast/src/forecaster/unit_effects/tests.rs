@@ -1,4 +1,4 @@
-//! Interventions against whole passes.
+//! Tests of interventions against full passes.
 
 use crate::forecaster::unit_effects::*;
 use crate::forecaster::{Dependence, ForecasterConfig};
@@ -41,8 +41,8 @@ fn model(config: ForecasterConfig) -> (Forecaster, Parameters<f64>) {
     (model, parameters)
 }
 
-/// Forecasts and output deviations of a whole pass in which the activities of `layer` are `z`, by the noise that makes its
-/// units draw them.
+/// Forecasts and output deviations of a full pass in which the activities of `layer` are `z`. The
+/// pass is given the noise that makes the units draw `z`.
 fn whole(
     model: &Forecaster,
     parameters: &Parameters<f64>,
@@ -170,7 +170,7 @@ fn what_has_no_effects_is_refused() {
     assert!(of(&with, 2, &[4]).to_string().contains("no unit 4"));
 }
 
-/// The value of a unit below a joint head, from densities of whole covariances.
+/// The value of a unit below a joint head, from densities with full covariances.
 #[test]
 fn a_unit_of_a_joint_head_is_worth_its_part_of_the_density() {
     let config = ForecasterConfig { dependence: Dependence::Split, ..config() };

@@ -1,5 +1,5 @@
-//! Effects of units below the last layer: every replacement goes through the layers above it, with their own noise, and the
-//! head.
+//! Effects of units below the last layer. Every replacement passes through the layers above it,
+//! with their own noise, and through the head.
 
 use crate::forecaster::Forecaster;
 use crate::forecaster::unit_effects::{Base, Kind};
@@ -11,19 +11,20 @@ use vdn_model::units::StackPass;
 use vdn_tensor::Element;
 use vdn_tensor::noise::NoiseKey;
 
-/// What a replaced layer is followed by.
+/// The model above a replaced layer.
 pub(super) struct Above<'a, T: Element> {
     pub(super) model: &'a Forecaster,
     pub(super) head: &'a GatedHead,
     pub(super) parameters: &'a Parameters<T>,
-    /// Number of the replaced layer.
+    /// The number of the replaced layer.
     pub(super) layer: usize,
     /// The noise of the layers above.
     pub(super) key: NoiseKey,
 }
 
 impl<T: Element> Above<'_, T> {
-    /// Replaces each of `units`, of `width` channels each, and adds what changes to `effects`.
+    /// Replaces each of `units`, of `width` channels each, and adds the resulting changes to
+    /// `effects`.
     pub(super) fn measure(
         &self,
         base: &Base<T>,
@@ -61,7 +62,7 @@ impl<T: Element> Above<'_, T> {
         Ok(())
     }
 
-    /// What the head says of activities `z` of the layer, `[samples, batch, horizon]`.
+    /// Returns the head's outputs for activities `z` of the layer, `[samples, batch, horizon]`.
     fn outputs(
         &self,
         base: &Base<T>,

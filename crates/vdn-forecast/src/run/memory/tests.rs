@@ -5,13 +5,13 @@ use vdn_model::core::{Bindings, Graph, Mode};
 use vdn_model::units::Intervention;
 use vdn_tensor::noise::NoiseKey;
 
-/// A wide layer under the gated head.
+/// A wide layer with the gated head.
 fn sampled() -> ForecasterConfig {
     let dependence = Dependence::Sampled;
     ForecasterConfig { units: 1024, dependence, ..ForecasterConfig::default() }
 }
 
-/// The bytes of the tapes of a training step and of an evaluation, as they are.
+/// The actual bytes of the tapes of a training step and of an evaluation.
 fn tapes(config: &ForecasterConfig, rows: usize, limited: bool) -> [f64; 2] {
     let (model, parameters) = Forecaster::new::<f32>(*config, 0).unwrap();
     let windows = vec![0.5_f32; rows * config.input_len];
@@ -123,7 +123,7 @@ fn tapes_are_as_large_as_estimated() {
             Dependence::Auto | Dependence::Joint | Dependence::Split => rows * config.horizon,
         };
         let predictions = 2.0 * DOUBLE * (outputs + loadings) as f64;
-        // Of the swapped latents' copy nothing is left, either.
+        // The copy for swapped latents is released, too.
         let copy = SINGLE * Pass::of(&config, evaluate as f64, rows as f64).latent;
         let expected = [
             memory.training + SINGLE * parameters(&config),
@@ -240,7 +240,7 @@ fn sizes_beyond_all_numbers_are_large_and_not_wrong() {
 }
 
 /// Runs of the demo series (four series of 1461 rows, at most 600, 200 and 200 windows each), one
-/// epoch, one thread: the peak of the process in MB as the system counted it.
+/// epoch, one thread: the peak memory of the process in MB, as reported by the system.
 #[test]
 fn estimates_are_near_the_measured_peaks() {
     let base = ForecasterConfig { input_len: 180, horizon: 28, ..sampled() };

@@ -1,4 +1,5 @@
-//! The baselines against naive oracles: normal equations by elimination, and data whose answer is known.
+//! Tests of the baselines against naive oracles: normal equations solved by elimination, and data
+//! with a known answer.
 
 use vdn_forecast::baselines::{
     BaselineError, Centre, Normalisation, Ridge, RidgeMoments, RidgeSettings, SeasonalNaive,
@@ -45,7 +46,8 @@ fn eliminate(mut a: Vec<Vec<f64>>, mut b: Vec<f64>) -> Vec<f64> {
     b
 }
 
-/// The stationarity conditions of the objective in weights and intercept together, for one target column.
+/// Solves the stationarity conditions of the objective in weights and intercept together, for one
+/// target column.
 fn oracle(u: &[Vec<f64>], v: &[f64], lambda: f64) -> Vec<f64> {
     let (n, inputs) = (u.len() as f64, u[0].len());
     let mean: Vec<f64> = (0..inputs).map(|i| u.iter().map(|r| r[i]).sum::<f64>() / n).collect();
@@ -89,8 +91,8 @@ fn ridge_solves_its_normal_equations_under_every_normalisation() {
                 let column: Vec<f64> = v.iter().map(|row| row[h]).collect();
                 let want = oracle(&u, &column, lambda);
                 for (row, want) in ridge.weights().chunks_exact(horizon).zip(&want) {
-                    // The oracle works with raw moments: with the centre 0 they are 2500 times the covariances, so it
-                    // loses up to 2500 * 1e-16 * condition number (1e3).
+                    // The oracle uses raw moments. With the centre 0 they are 2500 times the
+                    // covariances, so it loses up to 2500 * 1e-16 * condition number (1e3).
                     let gap = (row[h] - want).abs();
                     assert!(gap < 1e-8, "{normalisation:?} {lambda}: {} {want}", row[h]);
                 }
@@ -125,7 +127,7 @@ fn portions_give_the_same_fit_and_predictions_undo_the_normalisation() {
     for (a, b) in whole.weights().iter().zip(parts.weights()) {
         assert!((a - b).abs() < 1e-10, "{a} {b}");
     }
-    // The validation error is that of the predictions, and no penalty of the grid has a smaller one.
+    // The validation error matches the predictions, and no penalty of the grid has a smaller one.
     let forecast = whole.predict(&vx).unwrap();
     let square: f64 = forecast.mean().iter().zip(&vy).map(|(f, y)| (f - y).powi(2)).sum();
     assert!((square / vy.len() as f64 - whole.validation_mse()).abs() < 1e-12);
@@ -133,7 +135,7 @@ fn portions_give_the_same_fit_and_predictions_undo_the_normalisation() {
         let single = moments.fit(&validation, &[*penalty]).unwrap();
         assert!(single.validation_mse() >= parts.validation_mse(), "{penalty}");
     }
-    // Residual quantiles: the share of validation targets below the 30 % quantile is 30 % up to one window.
+    // The share of validation targets below the 30 % residual quantile is 30 %, up to one window.
     let quantiles = whole.residuals().quantiles(0.3).unwrap();
     for h in 0..horizon {
         let below = (0..40)
@@ -170,7 +172,8 @@ fn ridge_refuses_what_it_cannot_fit() {
         let settings = RidgeSettings { penalties, ..RidgeSettings::default() };
         assert!(matches!(Ridge::fit(&train, &train, &settings), Err(BaselineError::Penalty(_))));
     }
-    // Inputs without their mean add up to zero: without a real penalty the system is singular, and is said to be.
+    // Inputs minus their mean sum to zero. Without a real penalty the system is singular, which is
+    // an error.
     let settings = RidgeSettings { penalties: vec![1e-300], ..RidgeSettings::default() };
     let error = Ridge::fit(&train, &train, &settings).unwrap_err();
     assert!(matches!(error, BaselineError::NotPositiveDefinite { n: 4, .. }), "{error}");
@@ -196,7 +199,8 @@ fn baselines_are_scored_by_the_metrics_of_models() {
         scores.push(&forecast.window(i).unwrap(), &series[*t..t + 12]).unwrap();
     }
     let summary = scores.summary().unwrap();
-    // The difference of two uniform noises on [-1, 1): variance 2/3; block errors of 200 overlapping windows.
+    // The difference of two uniform noises on [-1, 1) has variance 2/3. The error is a block error
+    // of 200 overlapping windows.
     let error = (summary.mse.mean - 2.0 / 3.0).abs();
     assert!(error < 5.0 * summary.mse.standard_error.unwrap(), "{error} {:?}", summary.mse);
     assert_eq!(summary.nll_joint.mean, summary.nll_tempered.mean);

@@ -1,5 +1,5 @@
-//! A small laboratory: a forecaster on windows of one synthetic series, trained by the trainer,
-//! with whatever is to be wrong in it.
+//! A small laboratory: the trainer trains a forecaster on windows of one synthetic series, with a
+//! chosen defect.
 
 use std::cell::Cell;
 use vdn_forecast::forecaster::{Batch, Dependence, Forecaster, ForecasterConfig};
@@ -48,7 +48,8 @@ impl Windows {
     }
 }
 
-/// A slow process with a fast one on top, both of variance 1/2, and observation noise of deviation 0.3.
+/// A slow process plus a fast one, both of variance 1/2, plus observation noise of standard
+/// deviation 0.3.
 fn series(len: usize) -> Vec<f32> {
     let mut noise = vec![0.0_f64; 3 * len];
     NoiseKey::new(17, 0, 0).fill_normal(0, &mut noise);
@@ -85,11 +86,11 @@ pub(crate) fn windows() -> [Windows; 2] {
     [cut(0, TRAIN), cut(TRAIN, VALIDATION)]
 }
 
-/// The windows as the trainer draws them: those of training first.
+/// The windows in the order in which the trainer draws them: training windows first.
 struct Drawn<'a> {
     windows: [&'a Windows; 2],
     splits: [Vec<usize>; 3],
-    /// The epoch whose targets, +1 or -1, are drawn anew; none: they are those of the windows.
+    /// The epoch for which targets of +1 or -1 are redrawn; `None`: the targets of the windows.
     redrawn: Option<Cell<u32>>,
 }
 
@@ -112,7 +113,7 @@ impl<'a> Drawn<'a> {
         }
     }
 
-    /// Training or validation, and the row there.
+    /// Returns whether the window is for training or validation, and its row there.
     fn place(example: usize) -> (usize, usize) {
         if example < TRAIN { (0, example) } else { (1, example - TRAIN) }
     }
@@ -150,22 +151,22 @@ impl Examples<f32> for Drawn<'_> {
     }
 }
 
-/// A model in training, and all that watches it.
+/// A model in training, with its monitors.
 pub(crate) struct Lab {
     pub(crate) model: Forecaster,
     pub(crate) parameters: Parameters<f32>,
-    /// The weight of the KL where no controller sets it.
+    /// The weight of the KL, if no controller sets it.
     pub(crate) beta: f64,
     pub(crate) learning_rate: f64,
     pub(crate) train: Windows,
     pub(crate) validation: Windows,
     /// Whether training targets are +1 or -1, drawn anew for every epoch.
     pub(crate) redraws: bool,
-    /// Whether a guard holds deviations at its limits, where they are no fault of the units.
+    /// Whether a guard holds deviations at their limits. The units are then not at fault.
     pub(crate) guarded: bool,
-    /// Parameters whose name starts so do not learn.
+    /// The prefixes of the names of parameters that do not learn.
     pub(crate) held: Vec<&'static str>,
-    /// Of the last training.
+    /// The controllers of the last training.
     control: StackControl,
     seen: Vec<HealthTrend>,
     pub(crate) history: Vec<Epoch>,
@@ -192,7 +193,7 @@ impl Lab {
         let (model, mut parameters) = Forecaster::new::<f32>(config, 3).unwrap();
         let [train, validation] = windows();
         model.initialize(&mut parameters, &train.part(0..BATCH)).unwrap();
-        // Each training goes on from the weights of the one before.
+        // Each training continues from the weights of the one before.
         let initialized = ForecasterConfig { initial_energy: 0.0, ..config };
         let (model, _) = Forecaster::new::<f32>(initialized, 3).unwrap();
         Self {
@@ -212,7 +213,7 @@ impl Lab {
         }
     }
 
-    /// Trains for so many epochs with these controllers; the verdict of the last one.
+    /// Trains for `count` epochs with these controllers, and returns the report of the last epoch.
     pub(crate) fn epochs(&mut self, count: usize, add: &dyn Fn(&mut LayerControl)) -> Living {
         let controllers = || {
             let config = LayerControlConfig { beta: self.beta, ..LayerControlConfig::default() };
@@ -241,7 +242,7 @@ impl Lab {
         self.examine(None, None)
     }
 
-    /// Judges the units on the validation windows.
+    /// Classifies the units on the validation windows.
     pub(crate) fn examine(&mut self, left: Option<&[f64]>, unit_use: Option<&UnitUse>) -> Living {
         let drawn = Drawn::new([&self.train, &self.validation], None);
         let noise = Trainer::default().train.noise();
@@ -263,12 +264,12 @@ impl Lab {
         Living::new(&evidence, &CollapseThresholds::default(), &budget)
     }
 
-    /// How much the training loss changed up to the last epoch.
+    /// Returns the change of the training loss up to the last epoch.
     pub(crate) fn loss_change(&self) -> Option<f64> {
         self.seen[0].loss_change
     }
 
-    /// The rate that each unit's mean `STRIDE` rows earlier leaves.
+    /// Returns the rate of each unit given its mean `STRIDE` rows earlier.
     pub(crate) fn rate_given_past(&self) -> Vec<f64> {
         let now = self.validation.part(0..VALIDATION);
         let before = Batch {
@@ -292,7 +293,8 @@ impl Lab {
         pairs.rate_given_past()
     }
 
-    /// What is read of each unit, with plain standard errors (windows of validation hardly overlap).
+    /// Returns the use of each unit, with plain standard errors (validation windows hardly
+    /// overlap).
     pub(crate) fn unit_use(&self) -> UnitUse {
         let batch = self.validation.part(0..VALIDATION);
         let units: Vec<usize> = (0..UNITS).collect();

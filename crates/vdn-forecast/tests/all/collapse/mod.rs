@@ -1,6 +1,7 @@
-//! Each mode of collapse is provoked in real training, named by its detector, and prevented or
-//! cured; what does not collapse raises no alarm. `cargo test -p vdn-forecast --test all collapse
-//! -- --nocapture` prints the table of `docs/experiments.md`.
+//! Real trainings provoke each mode of collapse; its detector names it, and a remedy prevents or
+//! cures it. Units that do not collapse raise no alarm.
+//! `cargo test -p vdn-forecast --test all collapse -- --nocapture` prints the table of
+//! `docs/experiments.md`.
 
 mod lab;
 mod sequence;
@@ -18,11 +19,11 @@ use vdn_model::units::SigmaMode;
 
 /// How often controllers act.
 const EVERY: Timing = Timing { warmup: 0, every: 4 };
-/// Most of the units: one in eight may escape.
+/// Most of the units: one in eight may be an exception.
 const MOST: usize = UNITS - UNITS / 8;
 
-/// Rates in [0.08, 0.22] nats on training batches: inside the budget of living units, which is judged on other windows.
-/// `strength` is in nats of loss per nat.
+/// A budget of rates in [0.08, 0.22] nats on training batches. It lies inside the budget of living
+/// units, which is checked on other windows. `strength` is in nats of loss per nat.
 fn rate_budget(strength: f64) -> RateBudget {
     let config = ConstraintConfig {
         goal: Goal::Interval(0.08, 0.22),
@@ -50,13 +51,13 @@ fn held(control: &mut LayerControl) {
     control.add(rate_budget(0.5), EVERY).unwrap();
 }
 
-/// One line of the table.
+/// Prints one line of the table.
 fn tell(lab: &Lab, what: &str, living: &Living) {
     let s = lab.diagnostics.summary();
     println!("{what:<58} R {:.3} D {:.3} | {living}", s.rate, s.mismatch);
 }
 
-/// No unit is in any mode of collapse.
+/// Whether no unit is in any mode of collapse.
 fn sound(living: &Living) -> bool {
     CollapseMode::ALL.iter().all(|&mode| living.in_mode(mode) == 0)
 }
@@ -167,7 +168,7 @@ fn forced_energy_without_a_context_is_frozen_and_ends_with_it() {
         lab.epochs(15, &|control| control.levers_mut().objective.band = Some(band(0.4, 0.8)));
     tell(&lab, "frozen: constant windows, energy held in [0.4, 0.8]", &living);
     assert!(living.in_mode(CollapseMode::Frozen) >= MOST, "{living}");
-    // Without the band still nothing can be said about nothing.
+    // Without the band, constant windows still leave nothing to learn.
     let living = lab.epochs(60, &alone);
     tell(&lab, "  no band: constant windows still", &living);
     assert_eq!(living.living(), 0, "{living}");
@@ -180,15 +181,16 @@ fn forced_energy_without_a_context_is_frozen_and_ends_with_it() {
 
 #[test]
 fn chasing_targets_that_move_is_drift_and_small_steps_end_it() {
-    // Every target is +1 or -1, redrawn in every epoch: there is nothing to learn, the loss stands still.
+    // Every target is +1 or -1, redrawn in every epoch. There is nothing to learn, and the loss
+    // does not change.
     let trained = |learning_rate: f64, epochs: usize| {
         let mut lab = Lab::new(Lab::config());
         (lab.learning_rate, lab.redraws) = (learning_rate, true);
         let living = lab.epochs(epochs, &held);
         (lab, living)
     };
-    // The verdict with the most units that drift, of those after epochs in which the loss stood
-    // still, once the units have left where they started from.
+    // Among the epochs in which the loss stayed constant after the units left their initial state,
+    // the report with the most drifting units.
     let chase = |learning_rate: f64| {
         let still = |(lab, _): &(Lab, Living)| {
             let limit = CollapseThresholds::default().constant_loss;
@@ -212,7 +214,8 @@ fn a_heavy_ar_penalty_is_ar_capture_and_its_share_controller_ends_it() {
     let weight = 1000.0;
     let term =
         ArTerm { weight, ramp: 1.0, phi: 0.95, sigma: 0.5, earlier: EarlierWindow::Predecessor };
-    // Deviations cannot shrink and rates have to hold, so that the penalty cannot be met by saying nothing.
+    // Deviations cannot shrink and rates must hold, so that the penalty cannot be satisfied by
+    // carrying no information.
     let penalized =
         |control: &mut LayerControl| control.levers_mut().objective.autoregression = Some(term);
     let guarded = |control: &mut LayerControl| {
@@ -242,7 +245,8 @@ fn a_heavy_ar_penalty_is_ar_capture_and_its_share_controller_ends_it() {
     tell(&lab, "  AR share held at 0.2", &living);
     assert_eq!(living.in_mode(CollapseMode::ArCapture), 0, "{living}");
     assert!(living.living() >= MOST, "{living}");
-    // Without a hold on the rate the penalty is met by saying nothing: another mode, and named as that.
+    // If rates are not held, carrying no information satisfies the penalty: another mode, which is
+    // named correctly.
     let (lab, living) = captured(false);
     tell(&lab, "  AR weight 1000, rates not held", &living);
     let silent =
@@ -253,8 +257,8 @@ fn a_heavy_ar_penalty_is_ar_capture_and_its_share_controller_ends_it() {
 #[test]
 fn a_head_that_skips_the_units_leaves_them_unused_though_they_live() {
     let mut lab = Lab::new(Lab::config());
-    // The head starts silent and does not learn: the linear skip carries the forecast alone, a controller keeps the
-    // units busy.
+    // The head starts at zero and does not learn. The linear skip makes the forecast alone, and a
+    // controller keeps the units active.
     lab.held = vec!["head.skip", "head.delta"];
     let living = lab.epochs(20, &held);
     tell(&lab, "a head that skips the units, by internal measures alone", &living);

@@ -1,5 +1,5 @@
-//! Units along a sequence, trained: one that stores what never changes is captured by its past, one that follows what changes
-//! lives.
+//! Trained units along a sequence: a unit that stores a constant is captured by its past, a unit
+//! that follows changes is living.
 
 use vdn_forecast::sequence::{
     PriorConfig, Segments, SequenceForecaster, SequenceForecasterConfig, Series,
@@ -16,8 +16,8 @@ use vdn_train::train::Trainer;
 const BATCH: usize = 16;
 const STEPS: usize = 48;
 
-/// Sequences of an autoregressive process of this coefficient and variance 1 (with 1: a constant), seen through noise of
-/// deviation 0.4, `[count, steps]`.
+/// Sequences of an autoregressive process with this coefficient and variance 1 (a constant, for
+/// coefficient 1), observed with noise of standard deviation 0.4, `[count, steps]`.
 fn sequences(phi: f64, seed: u64, [count, steps]: [usize; 2]) -> Vec<f64> {
     let mut noise = vec![0.0_f64; 2 * count * steps];
     NoiseKey::new(seed, 7, 0).fill_normal(0, &mut noise);
@@ -35,8 +35,8 @@ fn sequences(phi: f64, seed: u64, [count, steps]: [usize; 2]) -> Vec<f64> {
     x
 }
 
-/// A forecaster of one unit, trained on such sequences for 400 steps: its measures and its verdict
-/// on others.
+/// Trains a forecaster of one unit on such sequences for 400 steps. Returns its measures and its
+/// report on other sequences.
 fn trained(
     prior: PriorConfig,
     phi: f64,
@@ -51,7 +51,7 @@ fn trained(
     let (model, mut parameters) = SequenceForecaster::new::<f32>(config, 1)?;
     let trains = sequences(phi, 100, [400 * BATCH, STEPS]);
     let mut series: Vec<_> = trains.chunks(STEPS).map(|x| (x.to_vec(), vec![])).collect();
-    // One that is twice as long is validated, too.
+    // A sequence of double length is included for validation.
     series[0].0.extend(sequences(phi, 2, [1, STEPS]));
     let data = Segments::new(model.config(), series, STEPS)?.split_at(STEPS, STEPS)?;
     let mut trainer = Trainer::default();
@@ -78,11 +78,11 @@ fn a_unit_that_stores_a_constant_is_captured_by_its_past_and_one_that_follows_li
     assert!(constant.coefficients[0][0] > 0.97 && constant.persistence[0] > 0.9, "{constant:?}");
     let (follows, living) = trained(memory, 0.6)?;
     assert_eq!(living.to_string(), "1 of 1 units living");
-    // It remembers about as much as its prior has learned to expect; the standard error of an autocorrelation over 752 steps is
-    // 0.03.
+    // Its memory is about what its learned prior expects. The standard error of an autocorrelation
+    // over 752 steps is 0.03.
     let [phi, rho] = [follows.coefficients[0][0], follows.persistence[0]];
     assert!(phi > 0.3 && (rho - phi).abs() < 0.12, "{follows:?}");
-    // Under a prior without memory no past can explain anything.
+    // Under a prior without memory, the past explains nothing.
     let (told, living) = trained(PriorConfig::StandardNormal, 1.0)?;
     assert_eq!(living.in_mode(CollapseMode::ArCapture), 0);
     // The same number, summed in another order.

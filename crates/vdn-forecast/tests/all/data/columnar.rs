@@ -1,4 +1,5 @@
-//! Parquet and Arrow IPC without the feature that reads them; with it: the program `columnar`.
+//! Parquet and Arrow IPC files without the feature `arrow`. The test program `columnar` covers the
+//! feature.
 
 #[cfg(not(feature = "arrow"))]
 #[test]

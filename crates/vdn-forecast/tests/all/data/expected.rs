@@ -1,5 +1,5 @@
-//! Files that a person expects to be read as they are: columns without values, words for yes and
-//! no, midnights without a time, days of a zone in UTC.
+//! Files that people expect to be read without further settings: columns without values, words for
+//! yes and no, midnights without a time of day, days of a time zone in UTC.
 
 use super::kinds::{check, day_of, file, y};
 use super::series::{filled, load, options};

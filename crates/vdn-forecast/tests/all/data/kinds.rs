@@ -1,16 +1,16 @@
-//! Kinds of files as people have them: what a column holds is found by its content, and what may be
-//! read wrongly is refused or told.
+//! Common kinds of files. The content determines the role of a column; ambiguous content is an
+//! error or is reported in a note.
 
 use super::series::{load, options};
 use vdn_forecast::data::{Duplicates, SeriesOptions, SeriesTable};
 
-/// A file of so many rows, each made from its number.
+/// A file of `rows` rows; `row` writes each from its number.
 pub(super) fn file(header: &str, rows: usize, row: impl Fn(usize) -> String) -> String {
     let rows: Vec<String> = (0..rows).map(row).collect();
     format!("{header}\n{}\n", rows.join("\n"))
 }
 
-/// A value that is no count and no date.
+/// A value that is neither a count nor a date.
 pub(super) fn y(row: usize) -> f64 {
     10.25 + (row * 7 % 11) as f64
 }

@@ -1,13 +1,13 @@
-//! How fast large files are read, and what memory that takes. One test a process:
-//! `for t in wide_hours many_rows long_file; do cargo test --release -p vdn-forecast --test all --
-//! --ignored --exact data::large::$t --nocapture; done`
+//! The speed and memory of reading large files. Run one test per process: `for t in wide_hours
+//! many_rows long_file; do cargo test --release -p vdn-forecast --test all -- --ignored --exact
+//! data::large::$t --nocapture; done`
 
 use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 use vdn_forecast::data::{SeriesOptions, SeriesTable};
 
-/// The peak of the process' memory in bytes.
+/// Returns the peak memory of the process in bytes.
 fn peak() -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
@@ -20,7 +20,7 @@ fn write(name: &str, rows: impl FnOnce(&mut BufWriter<std::fs::File>)) -> PathBu
     path
 }
 
-/// Date and time so many hours after 2012-01-01, by months of 28 days and years of 12 of them.
+/// The date and time `row` hours after 2012-01-01, in months of 28 days and years of twelve months.
 fn hour(row: usize) -> String {
     let date = vdn_forecast::data::time::Calendar {
         step: vdn_forecast::data::time::Step::Seconds(3600),
@@ -30,7 +30,7 @@ fn hour(row: usize) -> String {
     date.date_after(1_325_376_000_000_000, row)
 }
 
-/// Reads with the `csv` crate alone, then as series; in MB/s of text, with limits.
+/// Measures reading with the `csv` crate alone, then as series, in MB/s of text, with limits.
 fn measure(path: &Path, numbers: usize) {
     let bytes = std::fs::metadata(path).unwrap().len() as f64;
     let start = Instant::now();

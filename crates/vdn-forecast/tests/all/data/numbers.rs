@@ -1,4 +1,4 @@
-//! Numbers as files write them: points between thousands, signs and units, integers beyond 2^53.
+//! Formats of numbers: thousands separators, signs and units, integers beyond 2^53.
 
 use super::kinds::{file, y};
 use super::series::{filled, load, options};
@@ -16,7 +16,7 @@ fn numbers_with_points_between_thousands_or_with_signs() {
     );
     let tab = load(&file("a\tb", 5, |r| format!("{}\t{r}", values[r])), &options()).unwrap();
     assert_eq!(tab.columns[0][1], 1102.0);
-    // Numbers of three decimals alone stay what they are.
+    // A column whose numbers all have three decimals is not changed.
     let decimals = load(&file("a;b", 3, |r| format!("1.00{r};{}", 10 + r)), &options()).unwrap();
     assert_eq!(decimals.columns[0], [1.0, 1.001, 1.002]);
     for amount in ["€10.5", "10.5%", "(10.5)", "10.5 MW", "$1,100.50", "USD 10.5"] {

@@ -1,4 +1,4 @@
-//! What becomes of the rows of a file: refusals, notes, gaps.
+//! The processing of a file's rows: errors, notes and gaps.
 
 use super::series::{filled, load, options, summary};
 use vdn_forecast::data::time::Step;
@@ -175,7 +175,7 @@ fn gaps_are_filled_from_the_past() {
     assert_eq!(column(Fill::Forward), [1.0, 2.0, 3.0, 3.0, 3.0, 3.0, 7.0, 7.0]);
     assert_eq!(column(Fill::Linear), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 7.0]);
     assert_eq!(column(Fill::Value(0.0)), [1.0, 2.0, 3.0, 0.0, 0.0, 0.0, 7.0, 0.0]);
-    // A later value changes nothing before it, whatever the policy of the past is.
+    // With a fill policy that uses the past, a later value changes nothing before it.
     let other = text.replace("07,7", "07,700");
     let table = load(&other, &filled()).unwrap();
     assert_eq!(table.columns[0][..6], column(Fill::Forward)[..6]);
@@ -186,7 +186,7 @@ fn gaps_are_filled_from_the_past() {
 
 #[test]
 fn no_window_forecasts_from_inside_a_line_to_a_later_value() {
-    // Rows 60 to 62 are missing; the value of row 63 is known to the line across them.
+    // Rows 60 to 62 are missing; linear interpolation across them uses the value of row 63.
     let rows = (0..200).filter(|row| !(60..63).contains(row));
     let text: String = rows.map(|row| format!("{row},{}\n", row % 7)).collect();
     let text = format!("ds,a\n{text}");

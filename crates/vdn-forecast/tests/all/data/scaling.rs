@@ -1,4 +1,4 @@
-//! Scaled numbers of windows, and the batches that hold them.
+//! Scaling of windows, and the batches that contain them.
 
 use super::windows::{WITH_GAP, names, possible, spec, starts};
 use vdn_forecast::data::{Dataset, WindowIndex, WindowSpec};
@@ -19,7 +19,7 @@ fn scaling_uses_the_rows_before_the_first_validation_target() {
             let rows = &column[..all[all.len() * tenths / 10]];
             let mean = rows.iter().sum::<f64>() / rows.len() as f64;
             let variance = rows.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / rows.len() as f64;
-            // Naive sums of 200 terms of size < 10 are good to 200 ε * 10 < 1e-12.
+            // Naive sums of 200 terms below 10 are accurate to 200 ε * 10 < 1e-12.
             assert!((data.scaler().mean()[series] - mean).abs() < 1e-12);
             assert!((data.scaler().std()[series] - variance.sqrt()).abs() < 1e-12);
             for (row, &x) in column.iter().enumerate() {
@@ -28,7 +28,7 @@ fn scaling_uses_the_rows_before_the_first_validation_target() {
             }
         }
     }
-    // What comes later does not matter.
+    // Later rows do not matter.
     let before = Dataset::new(names(2), columns.clone(), spec, FitScope::Training).unwrap();
     let first = before.splits().ranges[0].clone().unwrap().first_validation_target;
     let mut changed = columns;
@@ -87,7 +87,7 @@ fn a_forecast_uses_the_scaler_and_the_order_of_the_training() {
     let trained =
         Dataset::new(names(2), vec![wave(200, 0.0), wave(200, 1.0)], spec, FitScope::Training)
             .unwrap();
-    // Other columns, another order, 15 rows: exactly one window.
+    // Other columns, in another order, with 15 rows: exactly one window.
     let table = |rows: usize| {
         let names = ["other", "s1", "s0"].map(str::to_owned).to_vec();
         Table::new(names, vec![wave(rows, 9.0), wave(rows, 5.0), wave(rows, 4.0)]).unwrap()

@@ -189,7 +189,7 @@ fn times_are_found_and_rows_put_in_their_order() {
 
 #[test]
 fn clocks_that_change_are_read_right() {
-    // Europe/Berlin, 2021-10-31: 02:00 comes twice.
+    // Europe/Berlin, 2021-10-31: 02:00 occurs twice.
     let autumn = ["01:00+02:00", "02:00+02:00", "02:00+01:00", "03:00+01:00"];
     let with_offsets: String =
         autumn.iter().enumerate().map(|(i, time)| format!("2021-10-31T{time},{i}\n")).collect();
@@ -200,7 +200,7 @@ fn clocks_that_change_are_read_right() {
         .collect();
     // 2021-03-28: 02:00 is skipped.
     let spring = "2021-03-28 01:00,0\n2021-03-28 03:00,1\n2021-03-28 04:00,2\n";
-    // Midnights that are 24 hours apart, 23 and 24.
+    // Midnights that are 24, 23 and 24 hours apart.
     let midnights = "2021-03-27T00:00:00+01:00,0\n2021-03-28T00:00:00+01:00,1\n\
                      2021-03-29T00:00:00+02:00,2\n2021-03-30T00:00:00+02:00,3\n";
     let berlin = SeriesOptions { zone: Some("Europe/Berlin".to_owned()), ..options() };

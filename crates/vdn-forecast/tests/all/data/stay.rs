@@ -1,4 +1,4 @@
-//! What looks like row numbers, dates, thousands or truth, and is none of them, stays a series.
+//! Columns that resemble row numbers, dates, thousands or booleans, but are series, stay series.
 
 use super::kinds::{check, day_of, file, y};
 use super::series::{load, options};
@@ -10,7 +10,7 @@ fn numbers_of_series_are_no_row_numbers() {
     let row = |r: usize| format!("{},{},{}", day_of(r / 1500), 500 + r % 1500, y(r));
     let table = load(&file("ds,item_id,y", 4500, row), &options()).unwrap();
     assert_eq!(table.names.len(), 1500, "{:?}", table.notes);
-    // Stores that are numbered from 1 within each date.
+    // Stores numbered from 1 within each date.
     let row = |r: usize| format!("{},{},{}", 1 + r % 1200, day_of(r / 1200), y(r));
     let error = load(&file("Store,Date,Sales", 3600, row), &options()).unwrap_err().to_string();
     assert!(error.contains("column `Store` tells such rows apart"), "{error}");

@@ -1,4 +1,4 @@
-//! Windows, splits and batches against naive counting.
+//! Windows, splits and batches, compared with naive counting.
 
 use vdn_forecast::data::{BenchmarkSplit, MaxWindows, Protocol, Splits, WindowIndex, WindowSpec};
 
@@ -89,7 +89,7 @@ fn reference_windows_truncate_in_f64_and_leave_out_the_last() {
         (&[76], 12, 6, 3, &[Some([38, 5, 12])]),
         (&[60, 75], 12, 6, 3, &[Some([27, 4, 8]), Some([37, 6, 11])]),
         (&[40], 8, 4, 0, &[Some([19, 3, 6])]),
-        // A series without a window is skipped, but its index is not given to another.
+        // A series without a window is skipped, but no other series takes its index.
         (&[40, 21, 22], 12, 6, 3, &[Some([13, 2, 4]), None, Some([0, 0, 1])]),
     ];
     for (lengths, input_len, horizon, stride, expected) in cases {
@@ -153,7 +153,7 @@ fn benchmark_windows_are_those_of_the_published_tables() {
 
 #[test]
 fn test_windows_of_probts_begin_at_the_border_96_rows_apart() {
-    // The windows that its code counts: int((rows - H) / 96) + 1 of the test part.
+    // The number of windows in the ProbTS code: int((rows - H) / 96) + 1 for the test part.
     for (kind, rows, border, end, horizon, expected) in [
         (BenchmarkSplit::EttHour, 17_420, 11_520, 14_400, 96, 30),
         (BenchmarkSplit::EttHour, 17_420, 11_520, 14_400, 720, 23),
@@ -172,7 +172,7 @@ fn test_windows_of_probts_begin_at_the_border_96_rows_apart() {
             let last = starts[expected - 1] + horizon;
             assert!(last <= end && last + 96 > end, "{kind:?} {horizon}: {last}");
         }
-        // Fewer of them are evenly spaced among these.
+        // A smaller number of test windows is evenly spaced among these.
         let spec = WindowSpec {
             max_windows: MaxWindows { test: Some(3), ..MaxWindows::default() },
             ..spec(96, horizon, 4, Protocol::ProbTs(kind))
@@ -258,7 +258,7 @@ fn short_series_are_refused_or_skipped_as_chosen() {
     assert_eq!(splits.skipped().collect::<Vec<_>>(), [1]);
     assert!(splits.train.iter().all(|window| window.series != 1));
     assert!(splits.test.iter().any(|window| window.series == 2));
-    // All too short: the longest one is named.
+    // If all series are too short, the error names the longest one.
     let error = lenient.split(&names(3), &[5, 20, 10]).unwrap_err().to_string();
     assert!(error.starts_with("series `s1` has 20 rows, "), "{error}");
 }

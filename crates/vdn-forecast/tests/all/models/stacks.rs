@@ -1,4 +1,5 @@
-//! Forecasters with several layers: losses, gradients, KL weights, counts, what is refused.
+//! Forecasters with several layers: losses, gradients, KL weights, parameter counts, rejected
+//! settings.
 
 use crate::models::support::{self, Data, KEY, normals, scatter, small, wrong_gradients};
 use vdn_autograd::{Noise, Tape};
@@ -80,7 +81,8 @@ fn forecasters_of_several_layers_have_the_gradients_of_their_loss() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// The loss is the score plus each layer's KL with its own weight; local objectives take the weights' place.
+/// The loss is the score plus each layer's KL with its own weight. Local objectives replace the
+/// weights.
 #[test]
 fn every_layer_has_its_own_weight_of_the_kl() {
     let factors = [1.0, 3.0, 0.0];
@@ -103,7 +105,7 @@ fn every_layer_has_its_own_weight_of_the_kl() {
     let want: f64 = nll + kl.iter().zip(factors).map(|(kl, f)| 0.05 * f * kl).sum::<f64>();
     assert!((total - want).abs() < 1e-13, "{total} {want}");
     assert!((sum - kl.iter().sum::<f64>()).abs() < 1e-13 && (all - sum).abs() < 1e-13);
-    // Other weights by local objectives, for each unit.
+    // Other weights for each unit, set by local objectives.
     let weigh = |beta: f64| LocalObjective::new(4, beta);
     let own = [weigh(0.1), weigh(0.2), weigh(0.3)];
     let of = |locals: [Option<&'_ LocalObjective>; 3]| -> f64 {
@@ -116,7 +118,7 @@ fn every_layer_has_its_own_weight_of_the_kl() {
     for locals in [[first, second, third], [None, second, None], [first, None, third]] {
         assert!(of(locals).abs() < 1e-13, "{}", of(locals));
     }
-    // Objectives of other models are refused by name.
+    // Objectives of other models are rejected by name.
     let narrow = LocalObjective::new(3, 0.1);
     let mut wish = LayerControl::new(4, 1, LayerControlConfig::default());
     let config = PersistenceConfig::new(Goal::Target(0.3));
@@ -135,7 +137,8 @@ fn every_layer_has_its_own_weight_of_the_kl() {
     }
 }
 
-/// With one sample the importance-weighted bound is `ln p(y|z) + ln p(z) - ln q(z|x)` along the path, written out here.
+/// With one sample the importance-weighted bound is `ln p(y|z) + ln p(z) - ln q(z|x)` along the
+/// path, written out here.
 #[test]
 fn the_importance_weights_of_a_path_multiply() {
     let built = build(ForecasterConfig {
@@ -206,7 +209,7 @@ fn twins_and_fractions_are_counted_by_hand() {
     }
 }
 
-/// What one layer's latents are replaced with is drawn anew; the noise of all others stays.
+/// Latents of the replaced layer are redrawn; the noise of all other layers stays the same.
 #[test]
 fn replacing_all_layers_or_the_only_one_is_the_same() {
     let predict = |built: &(Forecaster, Parameters<f64>), intervention| {
@@ -286,7 +289,8 @@ fn impossible_depths_are_refused_by_name() {
     assert!(PerLayer::<usize>::each(&[]).is_err() && PerLayer::each(&[1; 17]).is_err());
 }
 
-/// Above the first layer the penalty compares means on the same draws below: recomputed here from two passes.
+/// Above the first layer, the penalty compares means for the same draws of the layers below. Here
+/// it is recomputed from two passes.
 #[test]
 fn an_autoregressive_penalty_holds_at_any_layer() {
     let built = build(config(3));
@@ -317,7 +321,7 @@ fn an_autoregressive_penalty_holds_at_any_layer() {
     })
     .unwrap();
     assert!(ars[1].is_none(), "a penalty that nobody asked for");
-    // The same noise, the windows before.
+    // The same noise, for the preceding windows.
     let Data { previous: current, target, .. } = data.clone();
     let before = Data { current, previous: earlier.clone(), target };
     let (tape, _, terms) = support::loss(&built.0, &built.1, &before, Mode::Train).unwrap();

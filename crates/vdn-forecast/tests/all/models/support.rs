@@ -15,7 +15,7 @@ pub(crate) fn sampled() -> ForecasterConfig {
     ForecasterConfig { dependence: Dependence::Sampled, beta: 1e-4, ..ForecasterConfig::default() }
 }
 
-/// A configuration as small as it can be with every part in it, over the values of `base`.
+/// Returns a configuration as small as possible with all parts, based on `base`.
 pub(crate) fn small(base: ForecasterConfig) -> ForecasterConfig {
     ForecasterConfig {
         input_len: 8,
@@ -30,12 +30,12 @@ pub(crate) fn small(base: ForecasterConfig) -> ForecasterConfig {
     }
 }
 
-/// A small forecaster, as it starts.
+/// A small forecaster in its initial state.
 pub(crate) fn build_small(config: ForecasterConfig) -> (Forecaster, Parameters<f64>) {
     Forecaster::new(small(config), 3).unwrap()
 }
 
-/// Windows and targets that look like nothing in particular.
+/// Windows and targets without structure.
 #[derive(Clone)]
 pub(crate) struct Data<T> {
     pub(crate) current: Vec<T>,
@@ -81,7 +81,7 @@ pub(crate) fn predict<T: Element>(
     })
 }
 
-/// Records the loss of a pass and hands the tape over with it.
+/// Records the loss of a pass and returns it with the tape.
 pub(crate) fn loss<T: Element>(
     model: &Forecaster,
     parameters: &Parameters<T>,
@@ -94,8 +94,8 @@ pub(crate) fn loss<T: Element>(
     Ok((tape, bindings, terms))
 }
 
-/// Checks the gradients of every parameter that takes part in the loss, in f64, against central differences; gives what
-/// is wrong.
+/// Checks the gradients of all parameters in the loss, in f64, against central differences. Returns
+/// the errors.
 pub(crate) fn wrong_gradients(
     cases: impl IntoIterator<Item = (&'static str, ForecasterConfig)>,
 ) -> Vec<String> {
@@ -108,7 +108,7 @@ pub(crate) fn wrong_gradients(
     cases.into_iter().filter_map(check).collect()
 }
 
-/// What is wrong with the gradients of a small forecaster with this configuration, if anything.
+/// Returns the gradient errors of a small forecaster with this configuration, if any.
 fn gradient_report(config: ForecasterConfig) -> Result<Option<String>, ModelError> {
     let (model, mut parameters) = Forecaster::new::<f64>(small(config), 3)?;
     // Output layers that start at zero would hide everything before them.
@@ -122,7 +122,8 @@ fn gradient_report(config: ForecasterConfig) -> Result<Option<String>, ModelErro
         taking_part.iter().map(|&i| (**all[i].tensor()).clone()).collect();
     let report = check_gradients(&inputs, |tape, vars| {
         let mut bindings = Bindings::new();
-        // The noise, dropout's too, is a function of the key: the loss is a smooth function of the parameters.
+        // The noise, also of dropout, is a function of the key, so the loss is a smooth function of
+        // the parameters.
         let mut graph = Graph::new(tape, &parameters, &mut bindings, Mode::Train, KEY);
         ids.iter().zip(vars).for_each(|(&id, &var)| graph.bind(id, var));
         match model.loss(&mut graph, &data.batch()) {

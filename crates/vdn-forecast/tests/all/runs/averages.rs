@@ -11,7 +11,7 @@ use vdn_train::config::Selection;
 use vdn_train::optim::WeightAverage;
 use vdn_train::run::{RunFiles, load_weights};
 
-/// A run of so many steps, each of all windows, whose last weights are kept.
+/// A run of this number of steps, each over all windows, that keeps the last weights.
 fn steps(epochs: usize, decay: f64) -> Result<Run, Failure> {
     steps_into(epochs, decay, None)
 }
@@ -32,7 +32,8 @@ fn numbers(parameters: &Parameters<f32>) -> impl Iterator<Item = f32> {
     parameters.iter().flat_map(|parameter| parameter.tensor().data().to_vec())
 }
 
-/// What is kept is the average by its formula of the weights after every step, and training does not see it.
+/// The kept weights are the average, by its formula, of the weights after every step. Training does
+/// not use the average.
 #[test]
 fn what_is_kept_is_the_average_and_training_does_not_see_it() -> Result<(), Failure> {
     const DECAY: f64 = 0.6;
@@ -52,11 +53,13 @@ fn what_is_kept_is_the_average_and_training_does_not_see_it() -> Result<(), Fail
             *a = d * *a + (1.0 - d) * f64::from(w);
         }
     }
-    // From the fourth step on the decay is the smaller one: both of its terms have been used.
+    // From the fourth step on, the configured decay is the smaller one, so both terms of the
+    // minimum have been used.
     assert!(DECAY > 4.0 / 7.0 && DECAY < 5.0 / 8.0 && largest > 1e-4);
     for (found, want) in numbers(&averaged.parameters).zip(expected) {
-        // With D the largest |a - w|: of an update u (3 d D + |a|) from the decay, the difference, product and sum; the factors that
-        // follow add up to 1 + 0.6 + 0.36 + 0.21 = 2.17, together u (4.7 D + 2.2 |a|).
+        // Let D be the largest |a - w|. An update has the error u (3 d D + |a|), from the decay,
+        // the difference, the product and the sum. The factors of later updates add up to 1 + 0.6 +
+        // 0.36 + 0.21 = 2.17. The total is u (4.7 D + 2.2 |a|).
         assert!(
             (f64::from(found) - want).abs() <= UNIT * (4.7 * largest + 2.2 * want.abs()),
             "{found} {want}"
@@ -65,7 +68,8 @@ fn what_is_kept_is_the_average_and_training_does_not_see_it() -> Result<(), Fail
     Ok(())
 }
 
-/// Validation is of what is kept, in memory and on disk: the history's last score is that of the weights that are left.
+/// Validation uses the kept weights, in memory and on disk. The last score of the history is the
+/// score of these weights.
 #[test]
 fn what_is_validated_and_written_is_the_average() -> Result<(), Failure> {
     let directory = tempfile::tempdir()?;
@@ -79,13 +83,14 @@ fn what_is_validated_and_written_is_the_average() -> Result<(), Failure> {
     let (summary, _) = evaluate(&run.scores(), windows, Intervention::None)?;
     let mse = |run: &Run| run.trained.history[2].validation_mse.ok_or("no squared error");
     let (raw, found) = (mse(&steps(3, 0.0)?)?, mse(&run)?);
-    // The same sums in another order, in single precision; those of the last weights are others.
+    // The same sums in another order, in single precision. The last raw weights have other sums.
     let near = |mse: f64| (summary.mse.mean - mse).abs() < 1e-6 * mse;
     assert!(near(found) && !near(raw), "{} {found} {raw}", summary.mse.mean);
     Ok(())
 }
 
-/// Every step counts, not every epoch: after two steps of one epoch the average is between their weights, `d` of the way back.
+/// The average is over steps, not epochs: after two steps of one epoch it lies between their
+/// weights, at the fraction `d` of the way back.
 #[test]
 fn the_average_is_over_steps() -> Result<(), Failure> {
     let run = |decay: f64| -> Result<Vec<f32>, Failure> {
@@ -108,7 +113,8 @@ fn the_average_is_over_steps() -> Result<(), Failure> {
     Ok(())
 }
 
-/// The best epoch by the average's score, and its average, although later ones go wrong.
+/// The best epoch is chosen by the average's score, and its average is kept, although later epochs
+/// diverge.
 #[test]
 fn the_best_average_is_kept() -> Result<(), Failure> {
     let mut config = super::support::config(SMALL, "")?;
@@ -125,8 +131,8 @@ fn the_best_average_is_kept() -> Result<(), Failure> {
     Ok(())
 }
 
-/// A controller that multiplies the rows of a mean head does so in the average, too: where nothing else moves, average and weights are the
-/// same.
+/// A controller that rescales the rows of a mean head also rescales the average. If nothing else
+/// changes, average and weights are equal.
 #[test]
 fn the_average_follows_what_controllers_rescale() -> Result<(), Failure> {
     let run = |decay: f64, mode: &str| -> Result<Vec<f32>, Failure> {
@@ -149,7 +155,8 @@ fn the_average_follows_what_controllers_rescale() -> Result<(), Failure> {
     Ok(())
 }
 
-/// Table and page of a run say that weights are averaged, and nothing of it where they are not.
+/// The table and the page of a run say that weights are averaged, and omit it for runs without
+/// averaging.
 #[test]
 fn a_run_says_that_weights_are_averaged() -> Result<(), Failure> {
     let mut config = super::support::config(SMALL, "")?;
@@ -169,7 +176,7 @@ fn a_run_says_that_weights_are_averaged() -> Result<(), Failure> {
     Ok(())
 }
 
-/// Weights that do not change are their own average.
+/// The average of constant weights equals them.
 #[test]
 fn the_average_of_what_stays_is_what_stays() -> Result<(), Failure> {
     let parameters = steps(1, 0.0)?.parameters;

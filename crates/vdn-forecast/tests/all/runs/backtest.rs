@@ -1,4 +1,4 @@
-//! Backtests: nothing behind an origin is seen, scores are of what came.
+//! Backtests: forecasts use nothing after their origin, and scores use the observed values.
 
 use vdn_forecast::config::RunConfig;
 use vdn_forecast::run::{Backtest, BacktestOptions, backtest};
@@ -45,15 +45,16 @@ fn rows_behind_the_last_origin_change_no_forecast_before_it() {
     for average in [mean(&steps), mean(&series)] {
         assert!((average - whole.overall.crps).abs() < 1e-12, "{average}");
     }
-    // The last four rows are targets of the last two origins alone. All forecasts stay; the scores
-    // of the last target change, those of the first step of earlier origins do not.
+    // The last four rows are targets only of the last two origins. All forecasts stay the same. The
+    // scores of the last target change; the scores of the first step of earlier origins do not.
     let (moved, _) = run(&file(&folder, 1, 50.0), options).unwrap();
     assert_eq!(moved.by_step[0], whole.by_step[0]);
     assert_eq!(moved.by_step[2], whole.by_step[2]);
     let last = |of: &Backtest| of.by_step[3].clone().unwrap();
     assert!(last(&moved).mae > last(&whole).mae);
     assert_eq!(last(&moved).width, last(&whole).width);
-    // Rows from the last origin on are seen by no forecast; the row before it by the last one.
+    // No forecast uses the rows from the last origin on; the forecast of the last origin uses the
+    // row before it.
     let widths = |after| -> Vec<f64> {
         let (result, _) = run(&file(&folder, after, 50.0), options).unwrap();
         result.by_step.iter().flatten().map(|scores| scores.width).collect()
@@ -84,13 +85,13 @@ fn what_cannot_be_backtested_is_refused() {
     }
 }
 
-/// What stands at the far end of a gap across an origin is not known there.
+/// At an origin inside a gap, the value after the gap is not known.
 #[test]
 fn a_gap_across_an_origin_is_filled_from_the_past() {
     let folder = tempfile::tempdir().unwrap();
     let text = std::fs::read_to_string(file(&folder, 0, 0.0)).unwrap();
     let rows = text.lines().count() - 1;
-    // Of the last origin, the last row in front of it and the first behind it are missing.
+    // At the last origin, the row before it and the row after it are missing.
     let with = |far: f64| -> Backtest {
         let line = |(place, line): (usize, &str)| match place.checked_sub(1) {
             Some(row) if (rows - 6..rows - 2).contains(&row) => format!("{row},,"),
@@ -113,13 +114,13 @@ fn a_gap_across_an_origin_is_filled_from_the_past() {
     assert_eq!(widths(with(3.0)), widths(with(40.0)));
 }
 
-/// A step or a series without a target has no score, and says so.
+/// A step or a series without a target has no score, and the report says so.
 #[test]
 fn what_was_never_observed_has_no_score() {
     let folder = tempfile::tempdir().unwrap();
     let text = std::fs::read_to_string(file(&folder, 0, 0.0)).unwrap();
     let rows = text.lines().count() - 1;
-    // One origin: `b` ends in front of it, and the second step of `a` is missing.
+    // One origin: `b` ends before it, and the second step of `a` is missing.
     let line = |(place, line): (usize, &str)| match place.checked_sub(1) {
         Some(row) if row + 4 >= rows => {
             let a = line.split(',').nth(1).unwrap();

@@ -1,4 +1,4 @@
-//! Categories of series: learned, kept with a run, and of series that have windows alone.
+//! Categories of series: they are learned, kept with a run, and used only for series with windows.
 
 use crate::runs::covariates::{ROWS, SMALL, date, mse, normal};
 use crate::runs::support::{Failure, config};
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use vdn_forecast::forecaster::Forecaster;
 use vdn_forecast::run::{RunDirectory, evaluate_run, train_run};
 
-/// Long form: two shops, one of which sells 2 more on Mondays, the other 2 less.
+/// Long form: two shops. One sells 2 more on Mondays, the other 2 less.
 fn shops(folder: &Path, change: Option<usize>) -> PathBuf {
     let mut text = "unique_id,ds,kind,y\n".to_owned();
     for (shop, kind, effect) in [("a", "street", 2.0), ("b", "station", -2.0)] {
@@ -44,8 +44,8 @@ fn categories_are_learned_and_those_that_change_are_refused() -> Result<(), Fail
     assert_eq!(parameters.get(table).tensor().shape().dims(), [2, 16]);
     let with = train_run(&run, None, |_, _| {})?;
     let without = train_run(&config("", &of("calendar = true\n"))?, None, |_, _| {})?;
-    // The shops differ by the product of category and day, which the context can form; a Monday is
-    // in neither window of the next one.
+    // The shops differ by the product of category and day, which the context can represent. When a
+    // Monday is forecast, neither input window contains the previous Monday.
     for name in ["variational", "deterministic twin"] {
         let [with, without] = [&with, &without].map(|report| mse(report, name));
         assert!(with < 0.6 * without, "{name}: {with}, without the kind {without}");
@@ -58,13 +58,13 @@ fn categories_are_learned_and_those_that_change_are_refused() -> Result<(), Fail
     Ok(())
 }
 
-/// A series without windows teaches nothing of its category: there is none of it, and forecasts
-/// leave the series out.
+/// The category of a series without windows is not part of the model, and forecasts skip the
+/// series.
 #[test]
 fn the_category_of_a_series_without_windows_does_not_count() -> Result<(), Failure> {
     let directory = tempfile::tempdir()?;
     let mut text = std::fs::read_to_string(shops(directory.path(), None))?;
-    // Long enough to forecast from, too short for windows of each split.
+    // Long enough to be forecast, too short for windows in each split.
     (0..9).for_each(|row| text += &format!("c,{},harbour,{row}\n", date(row)));
     let file = directory.path().join("three.csv");
     std::fs::write(&file, text)?;
@@ -90,7 +90,7 @@ fn the_category_of_a_series_without_windows_does_not_count() -> Result<(), Failu
     Ok(())
 }
 
-/// A series of its own category, `c`, in long form: `cell(row)` writes its values.
+/// A series with its own category, `c`, in long form. `cell(row)` writes its values.
 fn with_harbour(folder: &Path, rows: usize, cell: impl Fn(usize) -> String) -> (PathBuf, String) {
     let mut text = std::fs::read_to_string(shops(folder, None)).unwrap();
     (0..rows).for_each(|row| text += &format!("c,{},harbour,{}\n", date(row), cell(row)));
@@ -105,13 +105,13 @@ fn with_harbour(folder: &Path, rows: usize, cell: impl Fn(usize) -> String) -> (
     (file, text)
 }
 
-/// Runs of earlier versions have the category of a series that is too short for windows: they are
-/// evaluated with it.
+/// Runs of earlier versions include the category of a series that is too short for windows. They
+/// are evaluated with it.
 #[test]
 fn a_run_keeps_categories_that_it_was_trained_with() -> Result<(), Failure> {
     let directory = tempfile::tempdir()?;
     let out = directory.path().join("run");
-    // A constant has one scale, of few rows as of many.
+    // The scale of a constant is the same for few and for many rows.
     let (_, text) = with_harbour(directory.path(), ROWS, |_| "3".to_owned());
     train_run(&config("", &text)?, Some(&out), |_, _| {})?;
     let run = RunDirectory::open(&out)?;
@@ -122,7 +122,7 @@ fn a_run_keeps_categories_that_it_was_trained_with() -> Result<(), Failure> {
     assert_eq!(data.covariates().statics[0].categories, ["station", "street"]);
     let report = evaluate_run(&run)?;
     assert!(report.rows[0].crps.is_finite(), "{report}");
-    // A category that the run does not have is still another file.
+    // A category that the run does not have still means that the file is another one.
     let file = directory.path().join("harbour.csv");
     std::fs::write(&file, std::fs::read_to_string(&file)?.replace("street", "airport"))?;
     let error = evaluate_run(&run).unwrap_err().to_string();
@@ -130,7 +130,8 @@ fn a_run_keeps_categories_that_it_was_trained_with() -> Result<(), Failure> {
     Ok(())
 }
 
-/// A series whose windows for training are all left out teaches nothing of its category, either.
+/// The category of a series whose training windows are all left out is not part of the model,
+/// either.
 #[test]
 fn the_category_of_a_series_whose_windows_are_left_out_does_not_count() -> Result<(), Failure> {
     let directory = tempfile::tempdir()?;

@@ -1,4 +1,5 @@
-//! `compatibility = "reference"` sets the reference's values outside the model too, and what is set by name stays.
+//! `compatibility = "reference"` also sets the reference's values outside the model. Explicit
+//! settings stay.
 
 use vdn_forecast::config::RunConfig;
 use vdn_forecast::data::WindowIndex;
@@ -17,7 +18,7 @@ fn resolved(text: &str) -> RunConfig {
     config
 }
 
-/// The settings outside `[model]` that depend on it, as a run directory's `config.toml` has them.
+/// The settings outside `[model]` that depend on it, as in the `config.toml` of a run directory.
 fn settings(config: &RunConfig) -> [String; 3] {
     let text = config.to_toml().unwrap();
     ["batch", "averaging", "protocol"].map(|key| {
@@ -35,15 +36,15 @@ fn the_run_is_that_of_the_reference_and_single_settings_stay_free() {
     assert_eq!(settings(&resolved(&mixed)), ["32", "batches", "spec"]);
     let single = "[train]\naveraging = \"batches\"\n";
     assert_eq!(settings(&resolved(single)), ["64", "batches", "spec"]);
-    // What is written is what is read again.
+    // A written configuration reads back as the same.
     let written = resolved(reference).to_toml().unwrap();
     assert_eq!(resolved(&written), resolved(reference));
 }
 
-/// A run writes every setting of its model, whatever else the defaults become.
+/// A run writes every setting of its model, so that later changes of defaults have no effect.
 #[test]
 fn a_run_writes_every_setting_of_its_model() {
-    // `widths` says more than `units`, where it is given.
+    // `widths` replaces `units`, if given.
     let all = toml_keys(&resolved("[model]\nwidths = [8]\n"));
     assert_eq!(all.len(), 36, "{all:?}");
     let cases = [
@@ -89,7 +90,7 @@ fn toml_keys(config: &RunConfig) -> Vec<String> {
     lines.filter_map(|line| line.split_once(" = ")).map(|(key, _)| key.to_owned()).collect()
 }
 
-/// A run directory of the time when the model's settings were written as they were given.
+/// A run directory from the time when the model's settings were written as given.
 #[test]
 fn an_old_run_directory_scores_as_before() {
     const GIVEN: &str = "[data]\ninput_len = 24\nhorizon = 4\nstride = 4\nmax_train = 48\nmax_validation = 16\nmax_test = 16\n\
@@ -112,7 +113,7 @@ fn an_old_run_directory_scores_as_before() {
     assert!(error.contains("config.toml: is not that of epoch 1 of this run"), "{error}");
     super::support::restamp(&run, "config.toml").unwrap();
     assert_eq!(scores(&evaluate_run(&run).unwrap()), scores(&trained));
-    // Files that nothing vouches for are of no use.
+    // Files that are not in a manifest are rejected.
     std::fs::remove_file(run.file("manifest.json")).unwrap();
     let error = evaluate_run(&run).unwrap_err().to_string();
     assert!(error.contains("manifest.json: it was written by an older version"), "{error}");
@@ -146,7 +147,8 @@ fn weights_of_batches_are_one_on_average_and_make_batches_equal() {
     assert!((mean - (2.5 + 15.0) / 2.0).abs() < 1e-12, "{mean}");
 }
 
-/// Six windows in batches of four: what the library averages against what its own scores of the two batches give.
+/// Six windows in batches of four: averages of the library, compared with its own scores of the two
+/// batches.
 #[test]
 fn scores_and_validation_average_batches_where_that_is_asked_for() {
     let text = "[data]\ncolumns = [\"temp_max\"]\ninput_len = 24\nhorizon = 4\n[model]\nunits = 6\nhidden = 8\n\
@@ -168,7 +170,7 @@ fn scores_and_validation_average_batches_where_that_is_asked_for() {
     let first = score(&windows[..4], by_windows);
     let [all, equal] = [by_windows, by_batches].map(|averages| score(windows, averages));
     for i in 0..first.len() {
-        // The second batch's score, from the mean over all six windows.
+        // The score of the second batch, from the mean over all six windows.
         let second = (6.0 * all[i] - 4.0 * first[i]) / 2.0;
         let want = 0.5 * (first[i] + second);
         assert!((equal[i] - want).abs() <= 1e-12 * want.abs(), "{i}: {} and {want}", equal[i]);
@@ -201,7 +203,8 @@ fn the_lower_median_is_a_sample() {
     assert_eq!(prediction.point(), [2.0, -3.0]);
 }
 
-/// The choices of training that are this project's own stay the reference's in its mode; what is set by name stays, too.
+/// This project's own training settings keep the reference's values in its mode. Explicit settings
+/// stay.
 #[test]
 fn choices_of_training_are_the_references_in_its_mode() {
     let of = |text: &str| {

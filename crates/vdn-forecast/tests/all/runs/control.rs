@@ -1,4 +1,4 @@
-//! Controllers in training: the AR penalty between windows, compositions, what is restored.
+//! Controllers in training: the AR penalty between windows, combinations, restored state.
 
 use super::support::{Failure, Run, train};
 use vdn_forecast::config::RunConfig;
@@ -37,7 +37,8 @@ fn windows_reach_further_back_exactly_where_the_ar_penalty_needs_it() -> Result<
     let reference = "compatibility = \"reference\"\n[control]\ncontrollers = [\"ar\"]\n";
     let reference = RunConfig::from_toml(&format!("[model]\n{reference}"))?;
     assert!(!reference.data.window_spec().extra_lag);
-    // A data set cut without the extra rows is refused by name, not read out of bounds.
+    // A data set that was cut without the extra rows is rejected by name, instead of being read out
+    // of bounds.
     let mut short = config("[control]\ncontrollers = [\"ar\"]\n")?;
     short.data.extra_lag = false;
     assert!(short.validate().unwrap_err().to_string().contains("extra_lag"));
@@ -51,7 +52,8 @@ fn windows_reach_further_back_exactly_where_the_ar_penalty_needs_it() -> Result<
     Ok(())
 }
 
-/// The weight follows the share of the loss: from 16 times too much and too little, the share comes nearer to 0.2.
+/// The weight follows the share of the loss. From weights 16 times too large and too small, the
+/// share approaches 0.2.
 #[test]
 fn the_ar_share_nears_its_target_from_both_sides() -> Result<(), Failure> {
     for (weight, above) in [(30.0, true), (0.1, false)] {
@@ -72,14 +74,14 @@ fn the_ar_share_nears_its_target_from_both_sides() -> Result<(), Failure> {
         );
         assert_eq!(last(&free, "ar_share.ar_weight"), weight);
         assert!((last(&held, "ar_share.ar_weight") < weight) == above);
-        // The logged numbers belong together.
+        // The logged numbers are consistent.
         let [ar, weighted] = ["ar", "weighted_ar"].map(|column| last(&free, column));
         assert!((weighted - weight * ar).abs() < 1e-9 * weighted, "{weighted} {ar}");
     }
     Ok(())
 }
 
-/// A strong penalty makes consecutive means alike; without the term they are as they were.
+/// A strong penalty makes consecutive means similar; without it they do not change.
 #[test]
 fn the_penalty_acts_on_the_means() -> Result<(), Failure> {
     let ar = |weight: f64| -> Result<f64, Failure> {
@@ -100,7 +102,8 @@ fn the_state_belongs_to_the_best_weights_and_is_restored_from_disk() -> Result<(
     let files = RunFiles::open(directory.path())?;
     let text =
         "[control]\nmode = \"homeo\"\ncontrollers = [\"ar\"]\n[control.ar]\nramp_steps = 0\n";
-    // A learning rate that rises from next to nothing until it is far too high: the last epoch is never the best.
+    // The learning rate rises from almost zero until it is far too high, so the last epoch is never
+    // the best.
     let mut config = config(text)?;
     config.train.learning_rate = 1.0;
     config.schedule.warmup_steps = 1000;
@@ -150,7 +153,7 @@ fn every_controller_can_be_chosen_and_composed() -> Result<(), Failure> {
         config.control.choose(names.split(','))?;
         config.data.extra_lag = config.control.wants_predecessors();
         config.validate().map_err(|error| format!("{names}: {error}"))?;
-        // What is written reads back as the same.
+        // A written configuration reads back as the same.
         assert_eq!(RunConfig::from_toml(&config.to_toml()?)?, config, "{names}");
         let run = train(config, None).map_err(|error| format!("{names}: {error}"))?;
         assert!(last(&run.trained, column).is_finite(), "{names}: {column}");
@@ -180,7 +183,7 @@ fn every_mode_builds_and_its_state_survives_the_disk() -> Result<(), Failure> {
     }
     let none = ControlConfig { mode: ControlName::None, ..ControlConfig::default() };
     assert!(none.build(&model.controlled_layers(), false)?.is_empty());
-    // Left out, the mode is `rate`, unless other controllers are named.
+    // If omitted, the mode is `rate`, unless other controllers are named.
     let mode = |text: &str| RunConfig::from_toml(text).map(|config| config.control.mode);
     assert_eq!(mode("")?, Rate);
     assert_eq!(mode("[control]\ncontrollers = [\"pi\"]\n")?, ControlName::None);

@@ -1,4 +1,4 @@
-//! What `[control]` refuses, and by which words.
+//! Settings of `[control]` that are rejected, and the messages.
 
 use super::control::SMALL;
 use super::support::Failure;
@@ -25,7 +25,8 @@ fn a_weight_of_the_bands_that_is_none_is_refused_by_name() {
     assert!(config("[control]\nmode = \"homeo\"\nband_weight = 0.0\n").is_ok());
 }
 
-/// Every number of the tables of `[control]`, outside of its domain: the message begins with the key that is wrong.
+/// Every number in the tables of `[control]`, outside its domain. The message begins with the
+/// invalid key.
 #[test]
 fn settings_outside_their_domains_are_refused_by_the_key_that_is_written() {
     let geco = "[control.geco]\ntolerance = 1.0\n";
@@ -57,7 +58,7 @@ fn settings_outside_their_domains_are_refused_by_the_key_that_is_written() {
             let text =
                 format!("[control]\ncontrollers = [\"{controller}\"]\n{table}{key} = {value}\n");
             let error = refusal(&text);
-            // A low end above the high one may be told as either.
+            // For a low end above the high one, either may be named.
             let named = format!("control.{controller}.{key}");
             let other = format!("control.{controller}.high");
             let good = error.contains(&named) || key == "low" && error.contains(&other);
@@ -114,7 +115,8 @@ fn contradictions_name_both_controllers_and_say_why() {
             "controllers = [\"geco\"]\n[control.geco]\ntolerance = 1.0\ninitial = 5.0",
             &["control.geco.initial = 5", "[min, max]"],
         ),
-        // An energy of 0.006 at most and a correlation of 0.4 leave a variance of 0.009: a KL of 1.86 nats.
+        // An energy of at most 0.006 and a correlation of 0.4 leave a variance of 0.009: a KL of
+        // 1.86 nats.
         (
             "mode = \"homeo\"\ncontrollers = [\"persistence\"]\n[control.persistence]\ntarget = 0.4",
             &["the persistence target and the thermostat", "energy band", "of unit 0"],
@@ -168,7 +170,8 @@ fn contradictions_name_both_controllers_and_say_why() {
     }
 }
 
-/// One value or one a layer: a wrong one is told from the names there are, wherever it stands.
+/// Settings that are one value, or one value per layer: an error lists the valid names, wherever
+/// the invalid one is.
 #[test]
 fn wrong_values_of_settings_for_each_layer_list_the_right_ones() {
     let of = |text: &str| RunConfig::from_toml(text).unwrap_err().to_string();
@@ -187,7 +190,7 @@ fn wrong_values_of_settings_for_each_layer_list_the_right_ones() {
             assert!(message.contains(part), "{text}: {message}");
         }
     }
-    // An integer is a number, alone and in a list.
+    // An integer is accepted as a number, alone and in a list.
     let config = RunConfig::from_toml("[model]\ndepth = 2\nlayer_beta = [1, 2.5]\n").unwrap();
     assert_eq!(config.model.layer_beta, PerLayer::each(&[1.0, 2.5]).unwrap());
     let config = RunConfig::from_toml("[model]\ndistributional_fraction = 1\n").unwrap();

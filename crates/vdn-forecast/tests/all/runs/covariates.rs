@@ -1,4 +1,4 @@
-//! What is known beside the values of a window: cycles, columns of the file, categories.
+//! Covariates of windows: calendar cycles, columns of the file, categories.
 
 use crate::runs::support::{Failure, config, refusal};
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use vdn_train::run::store::Interrupt;
 
 pub(super) const SMALL: &str = "[model]\nunits = 4\nhidden = 16\n[train]\nepochs = 30\nbatch = 32\n\
     learning_rate = 0.01\ntwin = true\npatience = 0\n[diagnostics]\nwindows = 0\n";
-/// Rows with values of the series, and rows ahead of them.
+/// The number of rows with values of the series; `AHEAD` is the number of rows after them.
 pub(super) const ROWS: usize = 400;
 const AHEAD: usize = 4;
 
@@ -27,7 +27,7 @@ pub(super) fn date(row: usize) -> String {
     format!("{:04}-{:02}-{:02}", day[0], day[1], day[2])
 }
 
-/// The date so many days after 2020-01-01.
+/// The date `row` days after 2020-01-01.
 fn day_after(mut row: usize) -> [usize; 3] {
     let mut year = 2020;
     loop {
@@ -43,8 +43,8 @@ fn day_after(mut row: usize) -> [usize; 3] {
     }
 }
 
-/// A wide file: `sold` is noise with 3 more on days of the plan, which is known ahead, and with
-/// the weather of the day before.
+/// A wide file. `sold` is noise, plus 3 on the days of the plan (which is known ahead), plus the
+/// weather of the previous day.
 fn planned(folder: &Path, ahead: usize, last: f64) -> PathBuf {
     let (noise, weather) = (normal(0, ROWS + AHEAD), normal(1, ROWS + AHEAD));
     let plan: Vec<f64> =
@@ -77,8 +77,8 @@ pub(super) fn mse(report: &Report, name: &str) -> f64 {
     report.rows.iter().find(|row| row.name.starts_with(name)).unwrap().mse
 }
 
-/// The values of the plan and the last value of the weather explain all but noise of variance 0.09,
-/// of a variance of about 4.4; for a forecast of one step.
+/// For a forecast of one step, the plan and the last value of the weather explain everything except
+/// noise of variance 0.09, out of a variance of about 4.4.
 #[test]
 fn units_twin_and_ridge_see_the_same_columns() -> Result<(), Failure> {
     let directory = tempfile::tempdir()?;
@@ -110,7 +110,7 @@ fn a_forecast_takes_the_rows_ahead() -> Result<(), Failure> {
     let config = config("", &settings(&file, beside, AHEAD))?;
     let report = train_run(&config, Some(&out), |_, _| {})?;
     let run = RunDirectory::open(&out)?;
-    // What is stored scores the same.
+    // The stored model has the same scores.
     assert_eq!(evaluate_run(&run)?.rows[0].crps.to_bits(), report.rows[0].crps.to_bits());
     let means = |csv: &str| -> Vec<f64> {
         csv.lines().skip(1).map(|line| line.split(',').nth(3).unwrap().parse().unwrap()).collect()
@@ -119,10 +119,10 @@ fn a_forecast_takes_the_rows_ahead() -> Result<(), Failure> {
     assert!(with_plan.contains(&date(ROWS)), "{with_plan}");
     let without = forecast_run(&run, Some(&planned(directory.path(), AHEAD, 0.0)))?;
     for (yes, no) in means(&with_plan).iter().zip(means(&without)) {
-        // 3 more each day, learnt from few windows.
+        // The effect of the plan is 3 a day, learned from few windows.
         assert!((2.0..4.0).contains(&(yes - no)), "{with_plan} {without}");
     }
-    // Fewer rows ahead than are forecast.
+    // Fewer rows ahead than forecast steps.
     let error = forecast_run(&run, Some(&planned(directory.path(), AHEAD - 1, 1.0)));
     let error = error.unwrap_err().to_string();
     assert!(error.contains("plan") && error.contains("4 rows behind"), "{error}");
@@ -134,14 +134,14 @@ fn a_forecast_takes_the_rows_ahead() -> Result<(), Failure> {
     Ok(())
 }
 
-/// A plan is known ahead of the last origin, the weather is not: of the rows behind it only those
-/// of the plan move a forecast. Weather in front of it moves one, too.
+/// At the last origin the plan is known ahead, but the weather is not. Of the rows after the
+/// origin, only the plan changes a forecast. Weather before the origin changes it, too.
 #[test]
 fn a_backtest_knows_plans_and_no_weather_ahead() -> Result<(), Failure> {
     let directory = tempfile::tempdir()?;
     let text = std::fs::read_to_string(planned(directory.path(), 0, 1.0))?;
     let small = SMALL.replace("epochs = 30", "epochs = 2").replace("twin = true\n", "");
-    // The bounds of forecasts, with another number in a column of some rows.
+    // The bounds of forecasts after a number was changed in some rows of a column.
     let number = std::cell::Cell::new("7.5");
     let widths = |column: usize, rows: std::ops::Range<usize>| -> Result<Vec<u64>, Failure> {
         let line = |(place, line): (usize, &str)| {
@@ -165,7 +165,7 @@ fn a_backtest_knows_plans_and_no_weather_ahead() -> Result<(), Failure> {
     assert_eq!(widths(weather, ahead.clone())?, unmoved);
     assert_ne!(widths(plan, ahead)?, unmoved);
     assert_ne!(widths(weather, ROWS - 3..ROWS - 2)?, unmoved);
-    // Not even a number that no model can take ends a backtest there.
+    // There, not even a number outside the model's range stops a backtest.
     number.set("1e39");
     assert_eq!(widths(weather, ROWS - 2..ROWS)?, unmoved);
     let error = widths(weather, ROWS - 3..ROWS - 2).unwrap_err().to_string();
@@ -173,8 +173,8 @@ fn a_backtest_knows_plans_and_no_weather_ahead() -> Result<(), Failure> {
     Ok(())
 }
 
-/// Numbers that look like fill values are named in columns beside the series, too, and numbers that
-/// no model can take are refused before anything is trained.
+/// Fill values in covariate columns are reported as in series, and numbers outside the model's
+/// range are rejected before training.
 #[test]
 fn columns_beside_series_are_checked_as_series_are() -> Result<(), Failure> {
     let directory = tempfile::tempdir()?;
@@ -199,14 +199,14 @@ fn columns_beside_series_are_checked_as_series_are() -> Result<(), Failure> {
     assert!(noted.contains("weather: 1 cell is -9999, kept as numbers"), "{noted}");
     // The last row is the target of the last window, whose inputs end before it.
     assert!(data(ROWS - 1, "1e39").is_ok());
-    // In a row of the test windows, so that the deviation does not know it.
+    // The row is in the test windows, so that it does not enter the standard deviation.
     let error = data(ROWS - 10, "1e39").unwrap_err();
     assert!(error.contains("weather") && error.contains("spoiled.csv:392 (test)"), "{error}");
     assert!(error.lines().count() == 1, "{error}");
     Ok(())
 }
 
-/// Columns that begin late: the series begins once they are there.
+/// If covariate columns begin late, the series begins with them.
 #[test]
 fn a_series_begins_once_its_columns_have_begun() -> Result<(), Failure> {
     let directory = tempfile::tempdir()?;
@@ -229,7 +229,7 @@ fn a_series_begins_once_its_columns_have_begun() -> Result<(), Failure> {
         notes.contains("sold: begins at 2020-01-31, once there are values of `weather`; 30 rows"),
         "{notes}"
     );
-    // The same windows as those of the file without these rows.
+    // The windows are those of the file without these rows.
     let cut = directory.path().join("cut.csv");
     let rows = text.lines().enumerate().filter(|(place, _)| !(1..=30).contains(place));
     std::fs::write(&cut, rows.map(|(_, line)| line).collect::<Vec<_>>().join("\n"))?;
@@ -260,7 +260,7 @@ fn columns_that_cannot_be_covariates_are_refused_in_one_line() -> Result<(), Fai
         ("past = [\"sold\"]\n", "selected as a series and as a covariate"),
         ("future = [\"date\"]\n", "`date`"),
         ("static = [\"plan\"]\n", "data.static needs a file in long form"),
-        // Weather is not known ahead: behind the last observation it has no values.
+        // Weather is not known ahead: it has no values after the last observation.
         ("future = [\"weather\"]\n", ""),
     ];
     for (beside, expected) in cases {
@@ -275,15 +275,15 @@ fn columns_that_cannot_be_covariates_are_refused_in_one_line() -> Result<(), Fai
             Ok(table) => assert_eq!((expected, table.rows()), ("", ROWS), "{beside}"),
         }
     }
-    // Rows ahead are no gap of the series, and no part of it.
+    // Rows ahead are neither a gap nor a part of the series.
     assert_eq!(load("past = [\"weather\"]\nfuture = [\"plan\"]\n")?.rows(), ROWS);
     let error = refusal("", "[data]\npast = 3\n");
     assert!(error.contains("data.past = 3: has to be a list"), "{error}");
     Ok(())
 }
 
-/// A run says what it knows: the calendar where it is asked for and the file has dates. New rows
-/// without dates are refused then.
+/// A run reports its covariates: the calendar, if requested and the file has dates. New rows
+/// without dates are then rejected.
 #[test]
 fn a_run_says_what_its_windows_know() -> Result<(), Failure> {
     let directory = tempfile::tempdir()?;
@@ -318,7 +318,7 @@ fn a_run_says_what_its_windows_know() -> Result<(), Failure> {
     Ok(())
 }
 
-/// What is wrong between a series and the columns beside it is said, with what helps.
+/// Conflicts between a series and its covariate columns are reported, with a remedy.
 #[test]
 fn columns_without_values_on_the_rows_of_a_series_are_refused_with_the_reason() {
     let directory = tempfile::tempdir().unwrap();
@@ -342,7 +342,7 @@ fn columns_without_values_on_the_rows_of_a_series_are_refused_with_the_reason() 
                     zero)";
     assert!(error.contains(expected), "{error}");
     assert_eq!(load("ends.csv", &text, "fill = \"zero\"\n").unwrap().names, ["a", "b"]);
-    // The weather of `b` is nowhere.
+    // The weather of `b` has no values at all.
     let mut text = "unique_id,ds,weather,y\n".to_owned();
     for (name, weather) in [("a", "1.5"), ("b", "")] {
         (0..30).for_each(|row| text += &format!("{name},{},{weather},{row}\n", date(row)));

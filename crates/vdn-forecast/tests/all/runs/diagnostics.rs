@@ -1,4 +1,5 @@
-//! What a whole run says of its units: history, files, summary, and the same again from the stored weights.
+//! The output of a whole run on its units: history, files, summary. The stored weights give the
+//! same again.
 
 use std::path::Path;
 use vdn_forecast::config::{DataConfig, RunConfig};
@@ -63,7 +64,7 @@ fn a_run_writes_what_its_units_did_and_evaluation_finds_them_again() {
             "{name}"
         );
     }
-    // The probe every second epoch, drift from the second on, no bands.
+    // The probe runs every second epoch; drift is measured from the second on; there are no bands.
     let there = |name: &str| -> Vec<bool> {
         history[1..].iter().map(|line| !line[column(name)].is_empty()).collect()
     };
@@ -91,11 +92,12 @@ fn a_run_writes_what_its_units_did_and_evaluation_finds_them_again() {
         line[each[0].iter().position(|cell| cell == name).unwrap()].parse().unwrap()
     };
     for line in &each[1..] {
-        // The information of the probe windows, against the rate of all: a sampling error apart.
+        // The information on the probe windows, compared with the rate on all windows: they differ
+        // by a sampling error.
         let (information, rate) = (of(line, "information"), of(line, "rate"));
         assert!(information > -1e-6 && information < 1.5 * rate + 0.02, "{information} {rate}");
         assert!((of(line, "kl") - rate - of(line, "mismatch")).abs() < 1e-5);
-        // Two dimensions of a unit: its cost is twice its KL.
+        // A unit has two dimensions, so its cost is twice its KL.
         let net = of(line, "value") - 2.0 * of(line, "kl");
         assert!((of(line, "net") - net).abs() < 1e-5);
     }
@@ -130,7 +132,7 @@ fn without_probe_windows_nothing_is_probed_and_a_subset_of_units_is() {
     assert_eq!(found.unwrap().units_probed, 5);
 }
 
-/// A head that is silent reads no unit: interventions tell, internal measures do not.
+/// A head whose output is zero uses no unit: interventions detect this, internal measures do not.
 #[test]
 fn the_verdict_with_interventions_is_there_for_any_windows() {
     let config = config(DiagnosticsConfig { windows: 16, ..DiagnosticsConfig::default() });
@@ -153,7 +155,7 @@ fn the_verdict_with_interventions_is_there_for_any_windows() {
         assert_eq!(with.layers[0].living.in_mode(CollapseMode::Unused), UNITS);
         let probe = with.layers[0].probe.as_ref().unwrap();
         assert_eq!((probe.windows, probe.unit_use.units.len()), (16, UNITS));
-        // All that is judged is of these windows.
+        // Everything is measured on these windows.
         let seen = evaluator.validate(windows, &control);
         let rates = seen.unwrap().layers[0].statistics.rate();
         let mean = |x: &[f64]| x.iter().sum::<f64>() / x.len() as f64;

@@ -1,4 +1,4 @@
-//! Trainings that end in finite numbers and have diverged are told, by runs and by backtests.
+//! Trainings that diverged with finite numbers are reported, by runs and by backtests.
 
 use super::support::{self, Failure};
 use vdn_forecast::run::{BacktestOptions, backtest, train_run};

@@ -1,4 +1,4 @@
-//! Runs that stop and go on: they end in the bytes of a run that never stopped.
+//! Runs that stop and are resumed end in the same bytes as uninterrupted runs.
 
 use super::stopping::Stop::{Interrupted, Killed};
 use super::stopping::{CONTROLS, Place, STEPS, Stop, config, expect_same, files, go, stopping};
@@ -6,8 +6,8 @@ use super::support::Failure;
 use std::collections::BTreeMap;
 use vdn_forecast::config::RunConfig;
 
-/// What a run that stopped ends in, whatever it does and wherever it stopped: to the last byte what
-/// one writes that did not.
+/// Checks that a stopped and resumed run ends in the same bytes as an uninterrupted one, for every
+/// kind of stop.
 fn ends_in_the_same_bytes(
     config: &RunConfig,
     of: &str,
@@ -142,7 +142,7 @@ fn averages_layers_and_later_checkpoints_go_on_where_they_were() -> Result<(), F
         let layers = found.contains_key("units-layer1.npy");
         assert_eq!(layers, model.contains("depth"), "{of}: {:?}", found.keys());
     }
-    // Steps between two checkpoints are made again.
+    // The steps between two checkpoints are repeated.
     let mut rare = config("", CONTROLS)?;
     (rare.train.checkpoint_every_steps, rare.train.checkpoint_every_epochs) = (4, 0);
     ends_in_the_same_bytes(&rare, "rare", &[&[Killed(3)], &[Killed(7)], &[Killed(6), Killed(9)]])?;

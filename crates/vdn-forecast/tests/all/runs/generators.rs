@@ -1,4 +1,5 @@
-//! The generator of a run's noise reaches everything that draws: training, validation, scores, probes.
+//! The random generator of a run is used by everything that draws: training, validation, scores and
+//! probes.
 
 use vdn_forecast::config::RunConfig;
 use vdn_forecast::evaluate::{evaluate, forecast};
@@ -11,7 +12,7 @@ use vdn_train::evaluate::{BatchAverages, Evaluator};
 use vdn_train::train::{ByOutcomes, NoiseSeed};
 use vdn_train::units::{Outcome, diagnose};
 
-/// The head reads its units from the start: whatever draws shows in the numbers.
+/// The head uses its units from the start, so that every draw affects the numbers.
 const SMALL: &str = "[data]\ncolumns = [\"temp_max\"]\ninput_len = 24\nhorizon = 4\nmax_train = 64\nmax_validation = 16\n\
     max_test = 16\n[model]\nunits = 12\nhidden = 16\n\
     head_hidden = 16\nevaluate_samples = 4\nzero_output = false\n\
@@ -28,7 +29,8 @@ fn every_score_draws_from_the_generator_that_it_is_given() {
     let data = config.data.dataset(config.data.load_table().unwrap()).unwrap();
     let model = config.forecaster_for(&data).unwrap();
     let (model, parameters) = Forecaster::new::<f32>(model, 3).unwrap();
-    // A twin has no noise, and of two windows there is one swap: what is left is the order that makes the pairs.
+    // A twin has no noise, and two windows have only one swap. What remains is the order that forms
+    // the pairs.
     let pairs = BatchAverages { batch: 2, ..BatchAverages::default() };
     let twin = ForecasterConfig { variant: Variant::Twin, ..*model.config() };
     let (twin, twin_parameters) = Forecaster::new::<f32>(twin, 3).unwrap();
@@ -103,7 +105,8 @@ fn every_score_draws_from_the_generator_that_it_is_given() {
     }
 }
 
-/// One draw of the trainer, and nothing else, decides what the first step sees: both runs start from the same weights.
+/// Only the trainer's draw decides the data of the first step: both runs start from the same
+/// weights.
 #[test]
 fn training_draws_from_the_generator_of_the_run() {
     let losses = |text: &str| -> Vec<f64> {

@@ -1,4 +1,4 @@
-//! The table of layers: exact where it can be, and the same numbers as the parts it is made of.
+//! The table of layers: exact where possible, and equal to the parts from which it is computed.
 
 use vdn_autograd::Tape;
 use vdn_forecast::config::RunConfig;
@@ -29,7 +29,8 @@ fn prepare(model: &str, epochs: usize) -> (Forecaster, Parameters<f64>, Dataset)
     (model, parameters, data)
 }
 
-/// A head that starts silent reads no latent: every layer is worth nothing, exactly, and its net value is minus its KL.
+/// A head with zero output uses no latent. The value of every layer is exactly 0, and its net value
+/// is minus its KL.
 #[test]
 fn layers_that_nothing_reads_are_worth_minus_their_kl() {
     let (model, parameters, data) = prepare("depth = 3\n", 0);
@@ -53,7 +54,7 @@ fn the_table_agrees_with_the_parts_it_is_made_of() {
     let table = evaluator.layer_table(test).unwrap();
     let counts: Vec<_> = table.rows.iter().map(|r| (r.layer, r.units, r.distributional)).collect();
     assert_eq!(counts, [(0, 12, 12), (1, 6, 3)]);
-    // The KL by windows is the KL by statistics.
+    // The KL from windows equals the KL from statistics.
     let (_, units) = evaluate(&evaluator, test, Intervention::None).unwrap();
     assert_eq!(units.iter().map(UnitStatistics::dims).collect::<Vec<_>>(), [12, 3]);
     let by_statistics: f64 = units.iter().flat_map(UnitStatistics::kl).sum();
@@ -72,7 +73,7 @@ fn the_table_agrees_with_the_parts_it_is_made_of() {
         assert!((row.net.mean - row.value.mean + row.kl.mean).abs() < 1e-12, "{row:?}");
         assert!(row.value.mean != 0.0, "{row:?}");
     }
-    // The first batch once more, by hand: 80 windows are one batch.
+    // The first batch again, computed by hand: 80 windows are one batch.
     assert_eq!((table.windows, test.len()), (80, 80));
     let spec = data.spec();
     let mut windows = [vec![0.0; 80 * spec.input_len], vec![0.0; 80 * spec.input_len]];

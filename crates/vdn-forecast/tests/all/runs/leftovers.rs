@@ -1,4 +1,4 @@
-//! What a run that failed leaves behind, and directories in which nothing may begin.
+//! The remains of a failed run, and directories in which no run may start.
 
 use super::stopping::{self, Place, Stop};
 use super::support::{self, Failure};
@@ -20,7 +20,7 @@ fn config(train: &str) -> Result<RunConfig, Failure> {
 #[test]
 fn a_run_that_fails_in_its_first_epoch_keeps_its_checkpoints() -> Result<(), Failure> {
     let folder = tempfile::tempdir()?;
-    // The first step is made, and what follows it cannot be computed.
+    // The first step succeeds; the next one cannot be computed.
     for (every, kept) in [(1, true), (0, false)] {
         let out = folder.path().join(every.to_string());
         let mut config = config(&format!("checkpoint_every_steps = {every}\n"))?;
@@ -36,7 +36,7 @@ fn a_run_that_fails_in_its_first_epoch_keeps_its_checkpoints() -> Result<(), Fai
 #[test]
 fn a_run_that_fails_leaves_the_weights_of_its_best_epoch() -> Result<(), Failure> {
     let folder = tempfile::tempdir()?;
-    // Each step multiplies all weights by -20; no checkpoint is due before they overflow.
+    // Each step multiplies all weights by -20. They overflow before a checkpoint is due.
     let mut config = config("checkpoint_every_epochs = 0\n")?;
     config.train.epochs = 20;
     config.train.learning_rate = 1e-3;
@@ -93,7 +93,7 @@ fn a_run_begins_where_another_was_killed_in_its_first_write() -> Result<(), Fail
     let names = std::fs::read_dir(&out)?.map(|entry| Ok(entry?.file_name()));
     let names = names.collect::<Result<Vec<_>, std::io::Error>>()?;
     assert!(!names.iter().any(|name| name.to_string_lossy().contains(".tmp-")), "{names:?}");
-    // Anything else is not ours.
+    // Foreign files are not touched.
     let other = folder.path().join("other");
     std::fs::create_dir(&other)?;
     std::fs::write(other.join(".notes.tmp-1-2"), "mine")?;
@@ -120,13 +120,13 @@ fn unfinished_files_of_a_twin_are_removed_too() -> Result<(), Failure> {
     Ok(())
 }
 
-/// Weights beside a manifest that does not name them are of another moment.
+/// Weights that the manifest does not list belong to another state.
 #[test]
 fn weights_that_the_manifest_does_not_name_are_not_read() -> Result<(), Failure> {
     let (place, config) = (Place::new(), stopping::config("", "")?);
     let (whole, out) = (place.run("whole"), place.run("out"));
     train_run(&config, Some(&whole), |_, _| {})?;
-    // In its first epoch, before it has weights to keep.
+    // Interrupted in its first epoch, before it has weights to keep.
     let result = stopping::go(Some(&config), &out, Some(Stop::Interrupted(1)), 1)?;
     assert!(matches!(result, Some(Err(TrainError::Interrupted { step: 1 }))), "{result:?}");
     assert!(!out.join("weights.safetensors").exists());

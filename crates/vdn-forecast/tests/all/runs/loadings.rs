@@ -1,4 +1,5 @@
-//! What is particular to training under a joint head: the rate of its loadings, and its defaults.
+//! Special properties of training with a joint head: the learning rate of its loadings, and its
+//! defaults.
 
 use super::control::SMALL;
 use super::support::{Failure, Run, train};
@@ -6,7 +7,7 @@ use vdn_forecast::config::RunConfig;
 use vdn_forecast::forecaster::{Forecaster, Variant};
 use vdn_train::network::Network;
 
-/// A run of one step of all windows.
+/// A run of one step over all windows.
 fn step(rate: f64) -> Result<Run, Failure> {
     let mut config = super::support::config(SMALL, "")?;
     config.train.epochs = 1;
@@ -19,7 +20,7 @@ fn step(rate: f64) -> Result<Run, Failure> {
 #[test]
 fn loadings_move_24_times_as_far_as_other_weights() -> Result<(), Failure> {
     const RATE: f64 = 1e-3;
-    // A rate that moves no weight shows the start.
+    // A learning rate that changes no weight shows the initial weights.
     let [before, after] = [step(1e-30)?, step(RATE)?];
     let mut loadings = 0;
     for (a, b) in before.parameters.iter().zip(after.parameters.iter()) {
@@ -28,8 +29,8 @@ fn loadings_move_24_times_as_far_as_other_weights() -> Result<(), Failure> {
         let own = a.name() == "head.loadings";
         loadings += usize::from(own);
         let rate = if own { 24.0 * RATE } else { RATE };
-        // The first step of Adam is the rate, less where a gradient is next to the epsilon 1e-8;
-        // what is left is the rounding of weights below 4.
+        // The first step of Adam equals the learning rate, and is smaller for a gradient near the
+        // epsilon 1e-8. The rest is rounding of weights below 4.
         assert!(largest < rate + 1e-6, "{}: {largest}", a.name());
         assert!(!own || largest > 0.9 * rate, "{largest}");
     }

@@ -1,4 +1,5 @@
-//! Values that stay missing: no target, no score, no number of their own.
+//! Missing values that stay missing: they are not targets, not scored, and not replaced by a
+//! number.
 
 use crate::runs::support::{Failure, config, refusal, train};
 use std::path::{Path, PathBuf};
@@ -20,7 +21,7 @@ const SMALL: &str = "input_len = 14\nhorizon = 4\nseason = 7\n[model]\nunits = 4
     head_hidden = 8\nevaluate_samples = 4\n[train]\nepochs = 3\nbatch = 32\nlearning_rate = 0.01\n\
     twin = true\n[diagnostics]\nwindows = 16\nunits = 2\n";
 
-/// Two series of weekly waves; `cell(row)` writes the first one's values.
+/// Two series with weekly waves; `cell(row)` writes the values of the first one.
 fn file(folder: &Path, name: &str, cell: impl Fn(usize, f64) -> String) -> PathBuf {
     let mut noise = vec![0.0; 2 * ROWS];
     NoiseKey::new(3, 0, 0).fill_normal(0, &mut noise);
@@ -46,7 +47,7 @@ fn settings(file: &Path, data: &str, model: &str) -> String {
     format!("[data]\nfile = \"{file}\"\ncolumns = [\"a\", \"b\"]\n{data}{small}")
 }
 
-/// A number that stands for a missing value is one as an empty cell is.
+/// A number that stands for a missing value is treated like an empty cell.
 #[test]
 fn named_fill_values_and_empty_cells_are_the_same() -> Result<(), Failure> {
     let directory = tempfile::tempdir()?;
@@ -71,15 +72,16 @@ fn named_fill_values_and_empty_cells_are_the_same() -> Result<(), Failure> {
         let notes = report.notes.join("\n");
         assert!(notes.contains("kept as missing"), "{notes}");
         assert!(notes.contains("windows have no value in their input, or no target"), "{notes}");
-        // Whole forecasts are judged by windows without a gap.
+        // Whole forecasts are scored on windows without gaps.
         assert!(report.rows[0].wholes.horizon_mean.is_some());
     }
     Ok(())
 }
 
-/// Table, choice of the epoch and validation: each target that is there weighs the same, however
-/// many its window has, in averages over windows, and in those over batches each one in its batch
-/// (of seven windows, of which the last batch has fewer). By samples the score is that of steps.
+/// In the table, in the selection of the epoch and in validation, each observed target has the same
+/// weight, however many its window has. This holds for averages over windows. In averages over
+/// batches it holds within each batch (of seven windows; the last batch has fewer). By samples, the
+/// score is that of steps.
 #[test]
 fn every_score_is_a_mean_over_targets_that_are_there() -> Result<(), Failure> {
     let directory = tempfile::tempdir()?;
@@ -95,7 +97,7 @@ fn every_score_is_a_mean_over_targets_that_are_there() -> Result<(), Failure> {
     let mut targets = vec![0.0; windows.len() * horizon];
     data.fill_targets(windows, &mut targets, |y| y)?;
     let shares = targets.chunks(horizon).map(|y| y.iter().filter(|y| !y.is_nan()).count());
-    // Windows with all targets, and with some.
+    // Windows with all targets, and windows with some.
     let shares: std::collections::BTreeSet<usize> = shares.collect();
     assert!(shares.len() > 1 && shares.contains(&horizon), "{shares:?}");
     let control = run.config.control.build(&run.model.config().controlled_layers(), false)?;
@@ -133,8 +135,8 @@ fn every_score_is_a_mean_over_targets_that_are_there() -> Result<(), Failure> {
     Ok(())
 }
 
-/// The outcome of a window is that of the targets that are there: of a twin, whose steps are
-/// independent, from the normal forecast of each.
+/// The outcome of a window is that of its observed targets. It is compared with the normal forecast
+/// of each step of a twin, whose steps are independent.
 #[test]
 fn outcomes_are_those_of_the_targets_that_are_there() -> Result<(), Failure> {
     let directory = tempfile::tempdir()?;
@@ -192,8 +194,8 @@ fn without_missing_values_a_mask_moves_no_bit() -> Result<(), Failure> {
     Ok(())
 }
 
-/// The test part has every third value of the series 10 deviations too high, named as missing or
-/// not: only what is there is scored.
+/// In the test part, every third value of the series is 10 deviations too high, and either marked
+/// as missing or not. Only observed values are scored.
 #[test]
 fn only_values_that_are_there_are_scored() -> Result<(), Failure> {
     let directory = tempfile::tempdir()?;
@@ -238,7 +240,7 @@ fn runs_with_gaps_are_evaluated_forecast_drawn_and_backtested() -> Result<(), Fa
         assert!(!csv.contains("NaN"), "{csv}");
     }
     assert!(!report_run(&run)?.contains("NaN"));
-    // A series that has ended is left out, and the other one is forecast.
+    // A series that has ended is skipped, and the other one is forecast.
     let ended = file(folder, "ended.csv", |row, a| match row > ROWS - 20 {
         true => String::new(),
         false => a.to_string(),

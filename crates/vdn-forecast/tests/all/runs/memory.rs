@@ -1,5 +1,5 @@
-//! A run that would take more memory than it may is refused before anything is computed, and so is
-//! everything else that is done with it.
+//! A run that would exceed the memory limit is rejected before anything is computed, and so are all
+//! other uses of it.
 
 use super::support::{self, Failure, restamp};
 use vdn_forecast::report::report_run;
@@ -47,7 +47,7 @@ fn a_run_beyond_its_memory_is_refused_before_anything_is_computed() -> Result<()
     })?;
     let first = first.unwrap_or_default();
     assert!(first.starts_with("memory    about "), "the estimate comes before all else: {first}");
-    // A limit that was small when the run was trained does not keep a forecast away.
+    // A limit that was small at training does not prevent a forecast.
     let run = RunDirectory::open(&out)?;
     std::fs::write(run.file("config.toml"), refused.to_toml()?)?;
     restamp(&run, "config.toml")?;
@@ -55,7 +55,7 @@ fn a_run_beyond_its_memory_is_refused_before_anything_is_computed() -> Result<()
     report_run(&run)?;
     forecast_run(&run, None)?;
 
-    // One that stopped is not gone on with.
+    // A stopped run is not resumed.
     let stopped = folder.path().join("stopped");
     let interrupt = Interrupt::new();
     let result =

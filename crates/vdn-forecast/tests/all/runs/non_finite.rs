@@ -1,4 +1,5 @@
-//! A number that is not finite stops training with operation, layer, unit and step, and leaves weights that can be used.
+//! A non-finite number stops training with a message on operation, layer, unit and step. Usable
+//! weights remain.
 
 use vdn_forecast::config::{DataConfig, RunConfig};
 use vdn_forecast::data::Dataset;
@@ -12,7 +13,7 @@ use vdn_train::evaluate::Evaluator;
 use vdn_train::train::{ByOutcomes, Progress, Trained, Trainer};
 
 const UNITS: usize = 12;
-/// The unit that a number is planted in.
+/// The unit in which a number is planted.
 const UNIT: usize = 7;
 
 fn dataset() -> Dataset {
@@ -55,7 +56,8 @@ fn train(
     trainer.session(model, parameters, &data)?.with_task(ByOutcomes).run(progress)
 }
 
-/// The message that training ends with when `value` stands in the unit's rows of this parameter.
+/// Returns the final message of a training in which `value` is in the unit's rows of this
+/// parameter.
 fn planted(name: &str, value: f32) -> String {
     let (model, mut parameters) = model();
     let id = parameters.find(name).unwrap();
@@ -97,12 +99,12 @@ fn the_step_is_the_one_that_failed_and_the_best_weights_are_left() {
     trainer.train.learning_rate = 1e30;
     let error = train(&trainer, &model, &mut parameters, |_| {}).unwrap_err();
     let TrainError::NonFinite { step, .. } = &error else { panic!("{error}") };
-    // The first step is made, what follows cannot be computed.
+    // The first step succeeds; the next one cannot be computed.
     assert_eq!(*step, 1, "{error}");
     println!("{error}");
 
-    // A weight decay that multiplies all weights by -20 at each step: the first epoch of four steps still has numbers, the
-    // second does not, and the first is what is left.
+    // The weight decay multiplies all weights by -20 at each step. The first epoch of four steps
+    // still has numbers; the second does not, so the first remains.
     let (model, mut parameters) = self::model();
     let mut trainer = self::trainer(1e-3);
     trainer.optimizer.weight_decay = 21e3;
@@ -123,8 +125,8 @@ fn the_step_is_the_one_that_failed_and_the_best_weights_are_left() {
 
 #[test]
 fn a_gradient_that_overflows_is_reported_with_parameter_and_unit() {
-    // A unit of large deviations and a weight of the KL that makes its gradient the largest of all; the sum of squares
-    // overflows.
+    // A unit with large deviations, and a weight of the KL that makes its gradient the largest; the
+    // sum of squares overflows.
     let (model, mut parameters) = model();
     let config = ForecasterConfig { beta: 1e36, ..*model.config() };
     let (model, _) = Forecaster::new::<f32>(config, 0).unwrap();
@@ -141,7 +143,7 @@ fn a_gradient_that_overflows_is_reported_with_parameter_and_unit() {
 #[test]
 fn data_too_large_to_compute_with_are_refused_before_training() {
     let load = |day: usize, value: &str| {
-        // A blank line before the header and a date of two lines: lines are not rows.
+        // A blank line before the header, and a date of two lines: lines are not rows.
         let mut rows = "\ndate,level\n\"0\n\",0\n".to_owned();
         for other in 1..200 {
             let usual = (other % 7).to_string();
@@ -151,7 +153,7 @@ fn data_too_large_to_compute_with_are_refused_before_training() {
         let data = DataConfig { input_len: 24, horizon: 4, ..DataConfig::default() };
         data.dataset(table.into())
     };
-    // Training targets end at row 147, those of validation at 164.
+    // Training targets end at row 147, validation targets at row 164.
     for (day, value, split) in
         [(190, "1e39", "test"), (199, "-1e19", "test"), (150, "1e17", "validation")]
     {
@@ -159,10 +161,10 @@ fn data_too_large_to_compute_with_are_refused_before_training() {
         let start = format!("series `level`, row {day} (from 0) in f.csv:{} ({split}): ", day + 4);
         assert!(message.starts_with(&start) && message.contains("at most 1e15"), "{message}");
     }
-    // In the training rows a huge value is part of the scale.
+    // In the training rows, a huge value becomes part of the scale.
     assert!(load(100, "1e39").is_ok());
 
-    // What is accepted can be computed with, in single precision.
+    // Accepted data can be computed with in single precision.
     let data = load(190, "1e15").unwrap();
     let (model, parameters) = model();
     let averages = trainer(1e-3).train.averages();

@@ -1,4 +1,4 @@
-//! Series that are never negative: what is refused, and forecasts of every kind.
+//! Nonnegative series: rejected settings, and forecasts of every kind.
 
 use crate::runs::support::{Failure, config, refusal};
 use std::collections::BTreeMap;
@@ -33,7 +33,7 @@ fn forecast(
     Ok(forecast_run_by(run, options, by)?.csv)
 }
 
-/// The numbers of each line behind its first `names` cells, by the first cell.
+/// The numbers of each line after its first `names` cells, by the first cell.
 fn numbers(csv: &str, names: usize) -> BTreeMap<String, Vec<Vec<f64>>> {
     let mut found: BTreeMap<String, Vec<Vec<f64>>> = BTreeMap::new();
     for line in csv.lines().skip(1) {
@@ -67,10 +67,10 @@ fn nothing_negative_is_forecast_by_any_head() -> Result<(), Failure> {
                 zeros += values().filter(|x| **x == 0.0).count();
             }
         }
-        // Rain has days without.
+        // Rain is zero on some days.
         assert!(zeros > 100, "{name}: {zeros}");
-        // The mean of the sum is the sum of the means: the mean of 2048 paths of a sum, whose
-        // deviation is at most the sum of the steps' deviations, within five standard errors.
+        // The mean of the sum is the sum of the means. It is estimated from 2048 paths, with a
+        // deviation of at most the sum of the steps' deviations, within five standard errors.
         let lines = numbers(&forecast(&run, steps, Inference::Samples)?, 3);
         let sums = numbers(
             &forecast(&run, ForecastContent::Aggregate("sum".parse()?), Inference::Samples)?,
@@ -80,11 +80,11 @@ fn nothing_negative_is_forecast_by_any_head() -> Result<(), Failure> {
             let mean: f64 = lines.iter().map(|line| line[0]).sum();
             let spread: f64 = lines.iter().map(|line| (line[7] - line[1]) / 2.0).sum();
             let found = sums[series][0][0];
-            // A gated head has other samples behind its steps than behind its sums.
+            // A gated head uses other samples for its steps than for its sums.
             let slack = if name == "closed" { 5.0 / 2048_f64.sqrt() } else { 5.0 / 8_f64.sqrt() };
             assert!((found - mean).abs() < slack * spread, "{name} {series}: {found} {mean}");
         }
-        // What was stored scores the same, and by moments, too.
+        // The stored model has the same scores, also by moments.
         let again = evaluate_run(&run)?;
         assert_eq!(again.rows[0].crps.to_bits(), report.rows[0].crps.to_bits());
         assert!(evaluate_run_by(&run, Inference::Moments)?.rows[0].crps.is_finite());
@@ -96,8 +96,8 @@ fn nothing_negative_is_forecast_by_any_head() -> Result<(), Failure> {
     Ok(())
 }
 
-/// Baselines are the same forecasts with what lies below zero put on zero, so their CRPS is lower,
-/// and the units of all scores are the same.
+/// The limited baselines are the same forecasts with values below zero raised to zero. So their
+/// CRPS is lower, and all scores have the same units.
 #[test]
 fn baselines_are_limited_like_the_model_and_never_score_worse() -> Result<(), Failure> {
     let directory = tempfile::tempdir()?;
@@ -108,13 +108,13 @@ fn baselines_are_limited_like_the_model_and_never_score_worse() -> Result<(), Fa
         assert_eq!(a.name, b.name);
         if a.name.starts_with("ridge") || a.name.starts_with("seasonal") {
             assert!(b.crps < a.crps, "{}: {} {}", a.name, b.crps, a.crps);
-            // Not another scale.
+            // The scale is the same.
             assert!(b.crps > 0.5 * a.crps, "{}: {} {}", a.name, b.crps, a.crps);
             compared += 1;
         }
     }
     assert_eq!(compared, 4);
-    // Trained on the probability of zeros, where they are half of all values.
+    // The model is trained on the probability of zeros, which are half of all values.
     assert!(limited.rows[0].crps < free.rows[0].crps, "{free} {limited}");
     Ok(())
 }
@@ -127,7 +127,7 @@ fn a_backtest_keeps_the_limit() -> Result<(), Failure> {
         Ok(backtest(&config(SMALL, text)?, options, &Interrupt::new(), |_| {})?)
     };
     let (found, free) = (of(&text)?, of(&text.replace(LIMITED, ""))?);
-    // Intervals of rain end at zero, also once they are calibrated.
+    // Intervals of rain end at zero, also after calibration.
     let rain = |of: &Backtest| -> Result<[f64; 2], Failure> {
         let scores = of.by_series[0].1.as_ref().ok_or("no target")?;
         let calibrated = scores.calibrated.as_ref().ok_or("too few origins")?;
@@ -157,7 +157,7 @@ fn negative_values_are_refused_with_line_and_column() -> Result<(), Failure> {
     let error = of("")?.unwrap_err();
     assert!(error.contains("sold.csv:18: column 3 (`b`): -3.5 is negative"), "{error}");
     assert!(error.contains("data.support") && error.lines().count() == 1, "{error}");
-    // Other columns, and a value that is named as missing, are fine.
+    // Other columns, or a sentinel for the negative value, are accepted.
     assert!(of("columns = [\"a\"]\n")?.is_ok());
     assert!(of("sentinels = [-3.5]\nfill = \"forward\"\n")?.is_ok());
     let error =

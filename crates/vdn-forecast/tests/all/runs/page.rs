@@ -1,4 +1,4 @@
-//! What a page begins with: scores, forecasts and calibration, in the units of the data.
+//! The beginning of a page: scores, forecasts and calibration, in the units of the data.
 
 use crate::runs::support::{Failure, config};
 use vdn_forecast::report::report_run;
@@ -38,7 +38,7 @@ fn numeral(text: &str) -> f64 {
     text.replace('\u{2212}', "-").parse().unwrap_or_else(|_| panic!("no number: {text}"))
 }
 
-/// The values that the marks of a figure tell.
+/// The values in the tooltips of a figure's marks.
 fn told(figure: &str, line: &str) -> Vec<f64> {
     let start = format!("<title>{line}: ");
     let marks = figure.split(&start).skip(1);
@@ -46,7 +46,7 @@ fn told(figure: &str, line: &str) -> Vec<f64> {
     marks.filter_map(value).collect()
 }
 
-/// Four significant digits of a number, or three decimals.
+/// Compares to four significant digits, or three decimals.
 fn near(shown: f64, truth: f64) -> bool {
     (shown - truth).abs() <= 5.001e-4 * truth.abs().max(1.0)
 }
@@ -80,7 +80,7 @@ fn a_page_begins_with_scores_forecasts_and_calibration() -> Result<(), Failure> 
     let judged = report.rows.iter().filter(|row| row.wholes.horizon_mean.is_some());
     assert_eq!(wholes.len(), judged.count());
     forecasts(&page, &config.data.dataset(config.data.load_table()?)?);
-    // Every window falls into one bin of the mean over its horizon.
+    // Every window falls into one bin of its horizon mean.
     let pits = figures(&page, "PIT of the horizon");
     assert_eq!(pits.len(), 3);
     for figure in pits {
@@ -92,7 +92,7 @@ fn a_page_begins_with_scores_forecasts_and_calibration() -> Result<(), Failure> 
     Ok(())
 }
 
-/// By step the model, its twin and the naive forecast have the scores of their rows.
+/// By step, the model, its twin and the naive forecast have the scores of their table rows.
 fn by_step(page: &str, report: &Report) {
     for name in CONTESTANTS {
         let row = report.rows.iter().find(|row| row.name == name).unwrap();
@@ -108,27 +108,28 @@ fn by_step(page: &str, report: &Report) {
 fn scores_by_step_are_averaged_as_those_of_the_rows() -> Result<(), Failure> {
     let directory = tempfile::tempdir()?;
     let out = directory.path().join("run");
-    // Of 64 windows in batches of 60 the last four weigh as much as all others together.
+    // With 64 windows in batches of 60, the last four windows weigh as much as all others together.
     let text = SMALL.replace("twin = true\n", "twin = true\nbatch = 60\naveraging = \"batches\"\n");
     let report = train_run(&config(&text, "")?, Some(&out), |_, _| {})?;
     by_step(&report_run(&RunDirectory::open(&out)?)?, &report);
     Ok(())
 }
 
-/// By series and by step the scores are those of the whole, in the units of the data.
+/// By series and by step, the scores match the overall scores, in the units of the data.
 fn scores(page: &str, report: &Report, run: &RunDirectory) -> Result<(), Failure> {
     let (names, scaler) = run.read_scaler()?;
     let series = table(page, "By series, in the units of the data");
     assert_eq!(series.iter().map(|row| row[0].clone()).collect::<Vec<_>>(), names);
     let column = |at: usize| series.iter().map(|row| numeral(&row[at])).collect::<Vec<f64>>();
     assert_eq!(column(1), [16.0; 4]);
-    // Every series has as many windows, so the mean over series is that of the table.
+    // All series have the same number of windows, so the mean over series is the value in the
+    // table.
     let standardised = |at: usize, power: i32| -> Vec<f64> {
         let values = column(at).into_iter().zip(scaler.std());
         values.map(|(value, std)| (value / std).powi(power)).collect()
     };
     let row = &report.rows[0];
-    // Numbers of four digits, the squared error by its root.
+    // Numbers have four digits; the squared error is shown by its root.
     for (at, power, truth) in
         [(2, 1, row.crps), (4, 1, row.mae), (5, 2, row.mse), (7, 1, row.width_90)]
     {
@@ -151,7 +152,8 @@ fn scores(page: &str, report: &Report, run: &RunDirectory) -> Result<(), Failure
     Ok(())
 }
 
-/// Windows by their dates, with paths, and the values that came marked in the histograms.
+/// Windows are named by their dates and have paths; the observed values are marked in the
+/// histograms.
 fn forecasts(page: &str, data: &vdn_forecast::data::Dataset) {
     let test = &data.splits().test;
     for i in 0..6 {

@@ -1,4 +1,5 @@
-//! The persistence target of a forecaster of windows: closed loop, what it measures, what is refused.
+//! The persistence target of a window forecaster: closed loop, measured quantity, rejected
+//! settings.
 
 use super::support::{Failure, Run, config, refusal, train};
 use vdn_forecast::config::RunConfig;
@@ -14,7 +15,7 @@ const SMALL: &str = "[data]\ncolumns = [\"temp_max\"]\ninput_len = 16\nhorizon =
                      epochs = 200\nbatch = 256\npatience = 0\nlearning_rate = 1e-2\nselection = \"last\"\n\
                      [diagnostics]\nwindows = 0\n";
 
-/// Mean persistence and mean rate of the last epoch.
+/// Returns the mean persistence and the mean rate of the last epoch.
 fn reached(text: &str) -> Result<[f64; 2], Failure> {
     let trained = train(config(SMALL, text)?, None)?.trained;
     let log = trained.control_log.column("persistence_target.persistence_mean");
@@ -24,7 +25,8 @@ fn reached(text: &str) -> Result<[f64; 2], Failure> {
     Ok([rho, rate])
 }
 
-/// Both targets pull the persistence away from where the loss alone leaves it, near 0, also beside a target for the rate.
+/// Both targets move the persistence away from its value near 0 under the loss alone, also together
+/// with a target for the rate.
 #[test]
 fn targets_are_met_alone_and_beside_a_rate() -> Result<(), Failure> {
     let start = "[control]\nevery = 1\ncontrollers = [\"persistence\"]\n";
@@ -47,12 +49,14 @@ fn targets_are_met_alone_and_beside_a_rate() -> Result<(), Failure> {
     Ok(())
 }
 
-/// What the controller is shown is the autocorrelation of samples for windows and for those `stride` rows earlier, put together
-/// here from the posteriors of both; its state is restored with the weights.
+/// The controller receives the autocorrelation of samples for windows and for windows `stride` rows
+/// earlier. Here it is computed from the posteriors of both. The controller's state is restored
+/// with the weights.
 #[test]
 fn the_persistence_is_that_of_posteriors_of_both_windows() -> Result<(), Failure> {
     let text = "[control]\nevery = 1\ncontrollers = [\"persistence\"]\n[control.persistence]\ntarget = 0.4\n";
-    // Steps too small to change any number: the last step's measure is that of the weights that are left.
+    // The steps are too small to change a number, so the last step's measure belongs to the final
+    // weights.
     let small = SMALL.replace("epochs = 200", "epochs = 2").replace("1e-2", "1e-30");
     let Run { config, data, model, parameters, trained } = train(config(&small, text)?, None)?;
     let windows = &data.splits().train;
@@ -149,7 +153,7 @@ fn what_cannot_be_met_or_measured_is_refused_with_the_reason() -> Result<(), Fai
             assert!(message.contains(part), "{text}: {message}");
         }
     }
-    // In one layer of a stack, and within reach of the rate.
+    // The target can be set in one layer of a stack, and must be reachable with the rate.
     let own = "controllers = [\"persistence\"]\npersistence.target = 0.3\n";
     let text = format!("[model]\ndepth = 2\n[[control.layer]]\nlayer = 1\n{own}");
     let config = RunConfig::from_toml(&text)?;

@@ -13,7 +13,8 @@ const SMALL: &str = "protocol = \"probts\"\ninput_len = 24\nhorizon = 6\nmax_tra
     max_validation = 16\n[model]\nunits = 8\nhidden = 8\nhead_hidden = 8\nevaluate_samples = 8\n\
     [train]\nepochs = 1\ntwin = true\n[diagnostics]\nwindows = 0\n";
 
-/// Two positive series with a cycle, the second one `larger` times as large, all `higher`.
+/// Two positive series with a cycle. The second is `larger` times as large; `higher` is added to
+/// both.
 fn file(folder: &Path, name: &str, larger: f64, higher: f64) -> String {
     let path = folder.join(name);
     let mut text = "a,b\n".to_owned();
@@ -56,7 +57,8 @@ fn a_run_has_the_scores_of_probts_beside_its_own() -> Result<(), Failure> {
     let note = "protocol probts: 70, 10 and 20 % of the rows; published tables are of 96 input \
                 rows, here they are 24";
     assert!(report.notes.iter().any(|line| line == note), "{:?}", report.notes);
-    // The same on three threads, and from the stored weights. Only this protocol has the key.
+    // The results are the same on three threads, and from the stored weights. Only this protocol
+    // has the key.
     let run = RunDirectory::open(&out)?;
     let again = Pool::new(3)?.run(|| evaluate_run(&run))?;
     assert_eq!(scores(&again), found);
@@ -75,14 +77,14 @@ fn a_run_has_the_scores_of_probts_beside_its_own() -> Result<(), Failure> {
 #[test]
 fn scores_are_on_the_original_scale_of_all_series_together() -> Result<(), Failure> {
     let folder = tempfile::tempdir()?;
-    // One window, so that a score is one ratio.
+    // There is one window, so that a score is one ratio.
     let of = |name: &str, larger: f64, higher: f64| -> Result<_, Failure> {
         let path = file(folder.path(), name, larger, higher);
         let report = train(&path, "max_test = 1\n", None)?;
         Ok(scores(&report).into_iter().map(|(_, score)| score).collect::<Vec<_>>())
     };
     let (plain, high) = (of("plain.csv", 1.0, 0.0)?, of("high.csv", 1.0, 100.0)?);
-    // The sum of the targets of the one window, the middle one of three, in both files.
+    // The sum of the targets of this window, the middle one of three, in both files.
     let text = std::fs::read_to_string(folder.path().join("plain.csv"))?;
     let window = text.lines().skip(1 + 896).take(6).flat_map(|line| line.split(','));
     let sum: f64 = window.map(|cell| cell.parse::<f64>().unwrap()).sum();
@@ -97,7 +99,7 @@ fn scores_are_on_the_original_scale_of_all_series_together() -> Result<(), Failu
             assert!((b * factor / a - 1.0).abs() < 1e-3, "{a} {b} {factor}");
         }
     }
-    // A series a million times as large rules the score of a window.
+    // A series a million times as large dominates the score of a window.
     let ruled = of("ruled.csv", 1e6, 0.0)?;
     let alone = of("alone.csv", 1e9, 0.0)?;
     for (ruled, alone) in ruled.iter().zip(&alone) {

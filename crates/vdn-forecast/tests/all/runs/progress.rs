@@ -1,4 +1,4 @@
-//! What a run tells while it goes on.
+//! The progress messages of a run.
 
 use super::support::{self, Failure};
 use vdn_forecast::run::train_run;

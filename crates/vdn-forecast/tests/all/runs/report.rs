@@ -1,4 +1,4 @@
-//! What the page of a run says of energies and bands.
+//! The energies and bands on the page of a run.
 
 use crate::runs::support::{Failure, config, restamp};
 use std::path::Path;
@@ -20,7 +20,7 @@ fn run(text: &str, out: &Path) -> Result<(RunDirectory, String), Failure> {
     Ok((run, page))
 }
 
-/// What the points of a line say, in the figure of this title.
+/// The values in the tooltips of a line, in the figure with this title.
 fn points(page: &str, title: &str, line: &str) -> Vec<[f64; 2]> {
     let figures = page.split("<figure>").filter(|f| f.contains(&format!("<figcaption>{title}<")));
     let tip = format!("<title>{line}: ");
@@ -46,7 +46,7 @@ fn middle(values: impl Iterator<Item = f64>) -> f64 {
     all[(0.5 * (all.len() - 1) as f64).round() as usize]
 }
 
-/// Three decimals are shown, or four digits; bounds are stored in single precision.
+/// Three decimals or four digits are shown; bounds are stored in single precision.
 fn near(shown: f64, truth: f64) -> bool {
     (shown - truth).abs() <= 5.001e-4 * truth.abs().max(1.0)
 }
@@ -111,7 +111,7 @@ fn energies_are_shown_against_the_bands_of_every_epoch() -> Result<(), Failure> 
         assert!(near(inside[epoch], recorded[epoch]), "{inside:?} {recorded:?}");
         assert!(near(inside[epoch] + below[epoch] + above[epoch], 1.0));
     }
-    // Something is told apart.
+    // The shares are not trivial.
     assert!(recorded.iter().any(|&share| share > 0.0 && share < 1.0), "{recorded:?}");
     let limits = ["lower bound", "upper bound"].map(|line| points(&page, own, line));
     assert_eq!(limits, [[[1.0, 0.0], [3.0, 0.0]], [[1.0, 1.0], [3.0, 1.0]]]);
@@ -134,7 +134,7 @@ fn without_bands_nothing_is_said_of_them() -> Result<(), Failure> {
 fn a_run_that_did_not_record_its_bands_is_read_and_says_so() -> Result<(), Failure> {
     let directory = tempfile::tempdir()?;
     let (run, _) = run("[control]\nmode = \"homeo\"\n", &directory.path().join("run"))?;
-    // As it was written before there were bounds: nine measures of each unit.
+    // The format before bounds were recorded: nine measures of each unit.
     let file = run.units(false);
     let bytes = std::fs::read(&file)?;
     let (header, data) = bytes.split_at(bytes.len() - EPOCHS * 11 * UNITS * 4);

@@ -1,4 +1,4 @@
-//! What cannot go on says why, and changes nothing.
+//! Runs that cannot be resumed give the reason and change nothing.
 
 use super::stopping::Stop::{Interrupted, Killed};
 use super::stopping::{CONTROLS, Place, config, expect_same, files, go};
@@ -31,7 +31,7 @@ fn a_directory_has_one_writer() -> Result<(), Failure> {
     let whole = place.run("whole");
     train_run(&config, Some(&whole), |_, _| {})?;
     expect_same(&out, &whole, "disturbed");
-    // Before it has written anything, too.
+    // This also holds before the run has written anything.
     let early = place.run("early");
     let held = RunFiles::open(&early)?;
     let error = train_run(&config, Some(&early), |_, _| {}).unwrap_err().to_string();
@@ -43,7 +43,7 @@ fn a_directory_has_one_writer() -> Result<(), Failure> {
     Ok(())
 }
 
-/// The message that going on is refused with, which changes nothing.
+/// Returns the error message of a rejected resume, which changes nothing.
 fn refusal(out: &Path) -> String {
     let before = files(out);
     let error = resume_run(out, &Interrupt::new(), |_, _| {}).unwrap_err().to_string();
@@ -73,7 +73,7 @@ fn what_cannot_go_on_says_why() -> Result<(), Failure> {
     assert!(error.contains("holds a run that is finished: nothing is left to resume"), "{error}");
     let again = train_run(&config, Some(&whole), |_, _| {}).unwrap_err().to_string();
     assert!(again.contains("already holds a run"), "{again}");
-    // A folder of something else.
+    // A folder with other content.
     let foreign = place.run("foreign");
     std::fs::create_dir(&foreign)?;
     std::fs::write(foreign.join("notes.txt"), "mine")?;
@@ -95,7 +95,7 @@ fn what_cannot_go_on_says_why() -> Result<(), Failure> {
     for (to, bytes) in checkpoints(&one).iter().zip(&own) {
         std::fs::write(to, bytes)?;
     }
-    // Other settings, or other data; then its own again.
+    // Other settings or other data are rejected; then the run's own are accepted again.
     let file = one.join("config.toml");
     let text = std::fs::read_to_string(&file)?;
     for (from, to, reason) in [
@@ -114,7 +114,7 @@ fn what_cannot_go_on_says_why() -> Result<(), Failure> {
         let error = refusal(&one);
         assert!(error.contains(reason), "{to}: {error}");
     }
-    // What no bit of a step depends on may change.
+    // Settings that affect no bit of a step may change.
     let free = text.replace("checkpoint_every_steps = 1", "checkpoint_every_steps = 0");
     let free = free.replace("keep = 2", "keep = 5");
     assert!(free != text);
@@ -132,7 +132,7 @@ fn a_damaged_checkpoint_is_passed_over_and_none_that_is_whole_is_an_error() -> R
     let (place, config) = (Place::new(), config("", CONTROLS)?);
     let whole = place.run("whole");
     train_run(&config, Some(&whole), |_, _| {})?;
-    // Behind the end of an epoch: the logs of the older checkpoint are shorter.
+    // After the end of an epoch, the logs of the older checkpoint are shorter.
     for stop in [3, 5] {
         for cut in [false, true] {
             let out = place.run(&format!("{stop}-{cut}"));
@@ -154,7 +154,7 @@ fn a_damaged_checkpoint_is_passed_over_and_none_that_is_whole_is_an_error() -> R
             let error = refusal(&out);
             assert!(error.contains(&all[1].display().to_string()), "{error}");
             std::fs::write(&all[0], older)?;
-            // The user is told which one was passed over.
+            // The user is told which checkpoint was skipped.
             let mut told = Vec::new();
             resume_run(&out, &Interrupt::new(), |_, event| {
                 if let Progress::Skipped(damage) = event {
@@ -169,8 +169,8 @@ fn a_damaged_checkpoint_is_passed_over_and_none_that_is_whole_is_an_error() -> R
     Ok(())
 }
 
-/// A run has its name before it has checkpoints: one that dies right after the first of them goes
-/// on.
+/// A run is stamped before it has checkpoints. A run that dies right after the first checkpoint can
+/// be resumed.
 #[test]
 fn a_run_that_died_early_goes_on() -> Result<(), Failure> {
     let (place, config) = (Place::new(), config("", "")?);
@@ -202,7 +202,7 @@ fn files_of_another_epoch_are_refused_by_name() -> Result<(), Failure> {
         ];
         results.map(|result| result.err().map_or_else(String::new, |error| error.to_string()))
     };
-    // Before there are weights, and while there are those of the model alone.
+    // Before there are weights, and while there are only those of the model.
     go(Some(&config), &out, Some(Interrupted(2)), 1)?;
     let run = RunDirectory::open(&out)?;
     for error in all(&run) {
@@ -245,14 +245,14 @@ fn files_of_another_epoch_are_refused_by_name() -> Result<(), Failure> {
         }
         std::fs::remove_file(&file)?;
         for error in all(&run) {
-            // Without its configuration it is no run.
+            // Without its configuration it is not a run.
             let refused = error.contains(&format!("{name}: is missing; epoch 3"));
             assert!(refused, "{name}: {error}");
         }
         std::fs::write(&file, own)?;
     }
     assert_eq!(all(&run), ["", "", ""]);
-    // What the manifest vouches for is looked at as closely as before.
+    // Files in the manifest are checked as strictly as before.
     std::fs::write(run.weights(false), &second[..second.len() - 1])?;
     restamp(&run, "weights.safetensors")?;
     for error in all(&run) {

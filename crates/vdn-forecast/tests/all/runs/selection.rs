@@ -1,4 +1,4 @@
-//! Which epoch is kept.
+//! The selection of the kept epoch.
 
 use super::control::SMALL;
 use super::support::{Failure, Run, train};
@@ -18,7 +18,8 @@ fn refusal(text: &str) -> String {
     super::support::refusal(SMALL, text)
 }
 
-/// The best epoch by CRPS has the least mean mixture CRPS on the validation windows of all epochs.
+/// The best epoch by CRPS has the smallest mean mixture CRPS on the validation windows among all
+/// epochs.
 #[test]
 fn selection_by_crps_keeps_the_epoch_of_the_least_crps() -> Result<(), Failure> {
     let crps = |text: &str| -> Result<(usize, f64), Failure> {
@@ -28,7 +29,8 @@ fn selection_by_crps_keeps_the_epoch_of_the_least_crps() -> Result<(), Failure> 
         config.schedule.warmup_steps = 1000;
         let run = train(config, None)?;
         let Run { config, data, trained, .. } = &run;
-        // The history says what it was chosen by: the kept epoch has the first of the least values.
+        // The history contains the selection score: the kept epoch is the first with the smallest
+        // value.
         let chosen_by = |epoch: &vdn_train::train::Epoch| epoch.selection;
         let least = trained.history.iter().map(chosen_by).fold(f64::INFINITY, f64::min);
         let first = trained.history.iter().position(|epoch| epoch.selection == least);
@@ -36,7 +38,7 @@ fn selection_by_crps_keeps_the_epoch_of_the_least_crps() -> Result<(), Failure> 
         let windows = &data.splits().validation;
         let scores = run.scores();
         let crps = scores.mean_crps(windows)?;
-        // Two of the other choices are columns beside.
+        // Two of the other selection scores are columns of their own.
         let by_hand = |e: &vdn_train::train::Epoch| match config.train.selection {
             Selection::Nll => Some(e.validation_nll),
             Selection::Mse => e.validation_mse,
@@ -49,7 +51,7 @@ fn selection_by_crps_keeps_the_epoch_of_the_least_crps() -> Result<(), Failure> 
         }
         if text.contains("crps") {
             assert_eq!(least, crps);
-            // Alone it is what it is among all metrics.
+            // Computed alone, it equals its value among all metrics.
             let (summary, _) = evaluate(&scores, windows, Intervention::None)?;
             assert!((summary.crps.mean - crps).abs() < 1e-12 * crps);
         }
@@ -63,7 +65,8 @@ fn selection_by_crps_keeps_the_epoch_of_the_least_crps() -> Result<(), Failure> 
     Ok(())
 }
 
-/// The bound is the mean over samples of a window's log-likelihood, less the KL of all units: not the score of the mixture.
+/// The bound is the mean over samples of a window's log-likelihood, minus the KL of all units. It
+/// is not the score of the mixture.
 #[test]
 fn selection_by_elbo_is_the_evidence_lower_bound_in_nats_per_window() -> Result<(), Failure> {
     let mut gated = config("selection = \"elbo\"\n")?;
@@ -92,13 +95,14 @@ fn selection_by_elbo_is_the_evidence_lower_bound_in_nats_per_window() -> Result<
     let want = seen.kl() - likelihood;
     let kept = trained.history[trained.best_epoch - 1].selection;
     assert!((kept - want).abs() < 1e-9 * want.abs(), "{kept} {want}");
-    // By Jensen it is above the score of the mixture with the same KL.
+    // By Jensen's inequality, it is above the score of the mixture with the same KL.
     let mixture = seen.score * horizon as f64 + seen.kl();
     assert!(kept > mixture + 1e-3, "{kept} {mixture}");
     Ok(())
 }
 
-/// A gate that nothing passes leaves the epochs before it; the configuration says where it stands.
+/// A gate that no epoch passes excludes all epochs from `gate_epoch` on, so an earlier epoch is
+/// kept. The configuration contains the setting.
 #[test]
 fn a_strict_gate_changes_which_epoch_is_kept() -> Result<(), Failure> {
     let small = "selection = \"score\"\npatience = 0\n[control]\nmode = \"homeo\"\n[selection]\n";
@@ -143,7 +147,7 @@ fn thresholds_outside_of_their_domain_are_refused_by_name() {
     }
 }
 
-/// The score of the kept epoch is that of its weights and its bands, put together here from both.
+/// The score of the kept epoch depends on its weights and bands. Here it is computed from both.
 #[test]
 fn selection_by_score_looks_at_the_bands() -> Result<(), Failure> {
     let mut config = config("selection = \"score\"\n[control]\nmode = \"homeo\"\n")?;

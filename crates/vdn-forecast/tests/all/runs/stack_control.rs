@@ -1,4 +1,5 @@
-//! Controllers of the layers of a stack: each holds its own, is refused by its name, and is restored with the weights.
+//! Controllers of the layers of a stack: each controls its own layer, is rejected by its name, and
+//! is restored with the weights.
 
 use super::support::{Failure, Run, train};
 use vdn_forecast::config::RunConfig;
@@ -26,8 +27,8 @@ fn rates(run: &Run, windows: &[WindowIndex]) -> Result<Vec<f64>, Failure> {
     Ok(seen.layers.iter().map(|layer| mean(&layer.statistics.rate())).collect())
 }
 
-/// Two layers with targets of their own meet both: errors within 5 % and two standard errors, which are delete-one
-/// jackknifes over ten blocks of consecutive windows.
+/// Two layers meet their own targets: within 5 % and two standard errors. The standard errors are
+/// delete-one jackknifes over ten blocks of consecutive windows.
 #[test]
 fn every_layer_meets_its_own_target() -> Result<(), Failure> {
     const BLOCKS: usize = 10;
@@ -57,20 +58,21 @@ fn every_layer_meets_its_own_target() -> Result<(), Failure> {
         let gap = (all[layer] - target).abs();
         assert!(gap <= 0.05 * target + 2.0 * error, "layer {}: {gap} {error}", layer + 1);
     }
-    // The weights went their own ways, and each layer has its columns.
+    // The weights of the layers differ, and each layer has its own columns.
     let log = &run.trained.control_log;
     assert!(log.columns()[0] == "epoch" && log.columns()[1] == "step");
     for layer in [1, 2] {
         let column = |name: &str| log.column(&format!("layer{layer}.{name}"));
         assert!(column("weighted_kl").is_some(), "layer {layer}");
-        // The multipliers moved, every one: the target is not met by the stiffness alone.
+        // Every multiplier moved, so the target is not met by the stiffness alone.
         let active = column("rate_budget.rate_active").ok_or("no budget")?;
         assert_eq!(active.last(), Some(&1.0), "layer {layer}");
     }
     Ok(())
 }
 
-/// Controllers of unlike layers, one of them without any: the state belongs to the best weights and comes back from disk.
+/// Controllers of different layers, one layer without any. The state belongs to the best weights
+/// and is restored from disk.
 #[test]
 fn the_state_of_every_layer_is_restored_with_the_weights() -> Result<(), Failure> {
     let directory = tempfile::tempdir()?;
@@ -79,7 +81,8 @@ fn the_state_of_every_layer_is_restored_with_the_weights() -> Result<(), Failure
     let text = "widths = [16, 12, 8]\ndistributional_fraction = [0.5, 1.0, 1.0]\n[control]\nmode = \"homeo\"\ncontrollers = [\"ar\"]\n\
         [control.ar]\nramp_steps = 0\n[[control.layer]]\nlayer = 2\nmode = \"none\"\ncontrollers = []\n\
         [[control.layer]]\nlayer = 3\nmode = \"rate\"\n";
-    // A learning rate that rises from next to nothing until it is far too high: the last epoch is never the best.
+    // The learning rate rises from almost zero until it is far too high, so the last epoch is never
+    // the best.
     let mut config = config(text)?;
     config.train.learning_rate = 1.0;
     config.schedule.warmup_steps = 1000;
@@ -109,7 +112,7 @@ fn the_state_of_every_layer_is_restored_with_the_weights() -> Result<(), Failure
     for (a, b) in loaded.iter().zip(parameters.iter()) {
         assert_eq!(a.tensor().data(), b.tensor().data(), "{}", a.name());
     }
-    // The state of another model is refused, by its layer.
+    // The state of another model is rejected, with the name of its layer.
     save_control(&state.within("layer3."), &path("other.safetensors"))?;
     let error = control.restore(&load_control(&path("other.safetensors"))?).unwrap_err();
     assert!(error.to_string().contains("control:"), "{error}");
@@ -166,7 +169,8 @@ fn contradictions_name_the_layer_and_both_controllers() {
     }
 }
 
-/// A layer that names controllers beside the mode has the mode of all, also where that is the default.
+/// A layer that names controllers, but no mode, has the mode of all layers, also if that is the
+/// default.
 #[test]
 fn a_layer_keeps_the_mode_that_nobody_names() {
     let mut control = vdn_train::config::ControlConfig::default();
@@ -188,7 +192,7 @@ fn single_layers_have_settings_over_those_of_all() -> Result<(), Failure> {
     control.layer.push(LayerOverride::new(2, "rate.low = 0.01\nevery = 3")?);
     control.layer.push(LayerOverride::new(4, "mode = \"none\"\ncontrollers = []")?);
     let second = control.of_layer(2)?;
-    // An interval takes the place of a target; what is not named stays.
+    // An interval replaces a target; other settings stay.
     assert_eq!((second.rate.target, second.rate.low, second.rate.high), (None, 0.01, 0.27));
     assert_eq!((second.rate.gain, second.every, second.controllers), (0.5, 3, control.controllers));
     assert_eq!(control.of_layer(1)?.rate.target, Some(0.2));
@@ -199,7 +203,8 @@ fn single_layers_have_settings_over_those_of_all() -> Result<(), Failure> {
     Ok(())
 }
 
-/// With half of the units deterministic the budget acts on the others: on their number, and so that it is met.
+/// If half of the units are deterministic, the budget acts on the others: it counts only them, and
+/// it is met.
 #[test]
 fn controllers_see_the_distributional_units_alone() -> Result<(), Failure> {
     let rate = |control: &str| -> Result<UnitStatistics, Failure> {

@@ -80,7 +80,7 @@ fn each_layer_has_a_prior_and_a_family_of_its_own() {
     assert_eq!([0, 1].map(|i| model.prior.get(i)), [LayerPrior::Standard, LayerPrior::Learned]);
     let student = UnitFamily::StudentT { degrees_of_freedom: 4.0 };
     assert_eq!([0, 1].map(|i| model.family.get(i)), [UnitFamily::Normal, student]);
-    // The prior's parameters are there in the second layer alone, and have been trained.
+    // Only the second layer has parameters of the prior, and they have been trained.
     let (_, start) = Forecaster::new::<f32>(model, 0).unwrap();
     let mut parameters = start.clone();
     load_weights(&mut parameters, &run.weights(false)).unwrap();
@@ -96,7 +96,7 @@ fn each_layer_has_a_prior_and_a_family_of_its_own() {
     }
     let again = evaluate_run(&run).unwrap();
     assert_eq!(again.rows[0].crps, report.rows[0].crps);
-    // Mutual information is there for the layer of normal units.
+    // Mutual information is available for the layer of normal units.
     let units = lines(&run.file("units.csv"));
     let column = |name: &str| units[0].iter().position(|cell| cell == name).unwrap();
     for unit in &units[1..] {
@@ -105,7 +105,8 @@ fn each_layer_has_a_prior_and_a_family_of_its_own() {
     }
 }
 
-/// The penalty compares means under the standard prior: what the other layers have does not matter.
+/// The penalty compares means under the standard prior. The priors of the other layers do not
+/// matter.
 #[test]
 fn an_autoregressive_penalty_looks_at_the_prior_of_its_own_layer() {
     for [first, second] in [["learned", "standard"], ["standard", "learned"]] {
@@ -132,8 +133,8 @@ fn lines(path: &std::path::Path) -> Vec<Vec<String>> {
     text.lines().map(|line| line.split(',').map(str::to_owned).collect()).collect()
 }
 
-/// What a run of several layers says of the units of each: history, files, summary, page, and the same again from the stored
-/// weights. The middle layer has no distributional unit.
+/// The output of a run with several layers on the units of each: history, files, summary, page. The
+/// stored weights give the same again. The middle layer has no distributional unit.
 #[test]
 fn a_run_of_several_layers_tells_of_every_layer() {
     let directory = tempfile::tempdir().unwrap();
@@ -183,7 +184,7 @@ fn a_run_of_several_layers_tells_of_every_layer() {
 
     let found = report.units.as_ref().unwrap();
     assert_eq!(found.layers.iter().map(|own| own.layer).collect::<Vec<_>>(), [1, 3]);
-    // The interval of all, and a fifth around a target of its own.
+    // The interval of all layers, and an interval of a fifth around the layer's own target.
     assert_eq!(found.layers[0].units.budget, [0.05, 0.3]);
     assert_eq!(found.layers[1].units.budget, [0.4, 0.6]);
     for own in &found.layers {
@@ -194,7 +195,7 @@ fn a_run_of_several_layers_tells_of_every_layer() {
         assert_eq!(own.units.living, living.count());
         let worth = own.units.probe.as_ref().unwrap().layer;
         assert!((worth.net - worth.value + worth.kl).abs() < 1e-12);
-        // The worth is that of the test windows, the units are judged on those of validation.
+        // The value refers to the test windows; the units are classified on the validation windows.
         assert_eq!(worth.windows, report.windows[2]);
         assert!(worth.kl > 0.0 && worth.kl != own.units.kl);
     }
@@ -202,7 +203,7 @@ fn a_run_of_several_layers_tells_of_every_layer() {
     let worth = |own: &vdn_train::units::LayerReport| own.units.probe.as_ref().unwrap().layer.kl;
     let sum: f64 = found.layers.iter().map(worth).sum();
     assert!((together.kl - sum).abs() < 1e-9 && together.value.is_finite());
-    // Layers below are worth something else than all together, and swapped they cost something else.
+    // Single layers differ from all layers together, both in value and in the cost of swapping.
     let [first, third] = [0, 1].map(|i| found.layers[i].units.probe.as_ref().unwrap().layer);
     assert!(first.value != third.value && first.crps_permuted != third.crps_permuted);
 
@@ -230,7 +231,7 @@ fn a_run_of_several_layers_tells_of_every_layer() {
     }
 }
 
-/// A run of three unlike layers trains, and what is stored scores the same.
+/// A run with three different layers trains, and the stored model has the same scores.
 #[test]
 fn stored_weights_of_a_stack_score_as_the_trained_ones() {
     for extra in
@@ -252,7 +253,7 @@ fn stored_weights_of_a_stack_score_as_the_trained_ones() {
     }
 }
 
-/// Every depth up to the largest takes training steps on the demo, and nothing becomes infinite.
+/// Every depth up to the maximum takes training steps on the demo, and all numbers stay finite.
 #[test]
 fn depths_from_one_to_sixteen_train() {
     for depth in [1, 2, 4, 8, 16] {
@@ -267,7 +268,7 @@ fn depths_from_one_to_sixteen_train() {
     }
 }
 
-/// Every family, with both priors, trains on the demo; a rate budget reads its KL and statistics.
+/// Every family, with both priors, trains on the demo. A rate budget uses its KL and statistics.
 #[test]
 fn families_and_learned_priors_train() {
     for family in ["normal", "log_normal", "laplace", "logistic", "student_t"] {
@@ -281,7 +282,8 @@ fn families_and_learned_priors_train() {
             });
             let report = report.unwrap();
             assert!(report.rows[0].nll.is_some_and(f64::is_finite), "{family} {extra}");
-            // Every layer is judged; information by quadrature is there for normal units, after a logarithm or not.
+            // Every layer is classified. Information by quadrature is available for normal and
+            // log-normal units.
             let gaussian = ["normal", "log_normal"].contains(&family);
             let layers = report.units.unwrap().layers;
             assert_eq!(layers.len(), if extra.contains("depth") { 2 } else { 1 });

@@ -1,4 +1,4 @@
-//! Runs that are stopped and gone on with, and the comparison of what they end in.
+//! Runs that are stopped and resumed, and the comparison of their results.
 
 use super::support::Failure;
 use serde_json::Value;
@@ -23,16 +23,17 @@ pub(crate) fn config(model: &str, train: &str) -> Result<RunConfig, Failure> {
     super::support::config(SMALL, &format!("{model}{TRAIN}{train}"))
 }
 
-/// When a run stops: after so many steps, those of the model and of its twin counted on.
+/// The stop of a run after this number of steps; the steps of the model and of its twin are counted
+/// together.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Stop {
-    /// It is asked to.
+    /// It is asked to stop.
     Interrupted(u64),
     /// It dies before it can save anything.
     Killed(u64),
 }
 
-/// Starts a run, or goes on with it, on so many threads. `None`: it was killed.
+/// Starts or resumes a run on this number of threads. `None`: it was killed.
 pub(crate) fn go(
     config: Option<&RunConfig>,
     out: &Path,
@@ -60,7 +61,7 @@ pub(crate) fn go(
     Ok(std::panic::catch_unwind(work).ok().transpose()?)
 }
 
-/// A run that stops so often and goes on each time, on other numbers of threads.
+/// A run that stops at each of `stops` and is resumed each time, on different numbers of threads.
 pub(crate) fn stopping(config: &RunConfig, out: &Path, stops: &[Stop]) -> Result<Report, Failure> {
     let mut first = Some(config);
     for (place, &stop) in stops.iter().enumerate() {
@@ -68,7 +69,7 @@ pub(crate) fn stopping(config: &RunConfig, out: &Path, stops: &[Stop]) -> Result
         match (stop, result) {
             (Stop::Killed(_), None) => {}
             (Stop::Interrupted(at), Some(Err(TrainError::Interrupted { step }))) => {
-                // A model that is done lets its twin begin.
+                // When a model is finished, its twin starts.
                 let expected = if at % STEPS == 0 { 1 } else { at % STEPS };
                 assert_eq!(step, expected, "{stops:?}");
             }
@@ -78,7 +79,7 @@ pub(crate) fn stopping(config: &RunConfig, out: &Path, stops: &[Stop]) -> Result
     Ok(go(first, out, None, 3)?.ok_or("killed")??)
 }
 
-/// Every file of a directory; what lies in folders has their names before its own.
+/// Returns every file of a directory. The names of files in folders include the folder.
 pub(crate) fn files(directory: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut all = BTreeMap::new();
     for entry in std::fs::read_dir(directory).unwrap() {
@@ -95,7 +96,7 @@ pub(crate) fn files(directory: &Path) -> BTreeMap<String, Vec<u8>> {
     all
 }
 
-/// Takes out all times.
+/// Removes all times.
 pub(crate) fn timeless(value: &mut Value) {
     match value {
         Value::Object(map) => {
@@ -107,7 +108,8 @@ pub(crate) fn timeless(value: &mut Value) {
     }
 }
 
-/// The files of a finished run, less what no two runs share: times, and the name of the run.
+/// Returns the files of a finished run without the parts that differ between runs: times, and the
+/// name of the run.
 pub(crate) fn comparable(directory: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut all = files(directory);
     let mut summary: Value = serde_json::from_slice(&all["summary.json"]).unwrap();
@@ -147,6 +149,6 @@ impl Place {
     }
 }
 
-/// Controllers with a state of their own.
+/// Controllers that have a state.
 pub(crate) const CONTROLS: &str = "[control]\nmode = \"homeo\"\ncontrollers = [\"ar\"]\nevery = 2\n\
     calibration_every = 4\n[control.ar]\nramp_steps = 5\nadapt = true\n";

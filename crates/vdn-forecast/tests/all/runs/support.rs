@@ -1,4 +1,4 @@
-//! Small configurations, what they train, and what they are refused with.
+//! Small configurations, their trainings, and their error messages.
 
 use vdn_forecast::config::RunConfig;
 use vdn_forecast::data::Dataset;
@@ -12,16 +12,17 @@ use vdn_train::train::{ByOutcomes, Trained, Trainer};
 
 pub(crate) type Failure = Box<dyn std::error::Error>;
 
-/// A resolved configuration, from the settings that the tests of a file share and those of one.
+/// A resolved configuration, from the settings that the tests of a file share and the settings of
+/// one test.
 pub(crate) fn config(small: &str, text: &str) -> Result<RunConfig, Failure> {
     let config = RunConfig::from_toml(&format!("{small}{text}"))?;
     config.validate()?;
-    // What is written reads back as the same.
+    // A written configuration reads back as the same.
     assert_eq!(RunConfig::from_toml(&config.to_toml()?)?, config, "{text}");
     Ok(config)
 }
 
-/// The error that such a configuration is refused with, read or checked.
+/// Returns the error of such a configuration, when it is read or checked.
 pub(crate) fn refusal(small: &str, text: &str) -> String {
     match RunConfig::from_toml(&format!("{small}{text}")) {
         Ok(config) => config.validate().expect_err(text).to_string(),
@@ -29,7 +30,7 @@ pub(crate) fn refusal(small: &str, text: &str) -> String {
     }
 }
 
-/// A forecaster on its data, with averages as its run forms them.
+/// A forecaster on its data, with the averages of its run.
 pub(crate) type Scores<'a> = Evaluator<'a, f32, Forecaster, Dataset>;
 
 /// A trained model, with what it was trained on.
@@ -41,7 +42,7 @@ pub(crate) struct Run {
     pub(crate) trained: Trained,
 }
 
-/// Takes a file of a finished run as it is now for the one that the run wrote.
+/// Updates the manifest of a finished run for the current content of a file.
 pub(crate) fn restamp(run: &RunDirectory, name: &str) -> Result<(), Failure> {
     let mut manifest = Manifest::read(&DiskFiles, run.path())?;
     manifest.add_existing(&DiskFiles, run.path(), name)?;
@@ -49,7 +50,7 @@ pub(crate) fn restamp(run: &RunDirectory, name: &str) -> Result<(), Failure> {
 }
 
 impl Run {
-    /// What scores the model, as its run does.
+    /// Returns the evaluator of the model, as in its run.
     pub(crate) fn scores(&self) -> Scores<'_> {
         let Self { config, data, model, parameters, .. } = self;
         Evaluator::new(model, parameters, data, config.train.noise())

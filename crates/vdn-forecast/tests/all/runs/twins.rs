@@ -24,8 +24,8 @@ fn models_by_elbo_and_iwae_have_the_twin_that_is_trained_by_the_score() -> Resul
         let parameters = |name: &str| {
             report.rows.iter().find(|row| row.name == name).unwrap().parameters.unwrap()
         };
-        // The twin has the model's head: what it lacks are 8 deviations of 8 contexts each, and
-        // with a joint head the 4 x 8 weights of the shared noise.
+        // The twin has the model's head. It lacks 8 deviations with 8 contexts each and, with a
+        // joint head, the 4 x 8 weights of the shared noise.
         let of_noise = if objective == "vib" { 4 * 8 } else { 0 };
         let lacks = parameters("variational units") - parameters("deterministic twin");
         assert_eq!(lacks, 8 * 8 + 8 + of_noise, "{objective}");

@@ -1,5 +1,5 @@
 //! Paths and aggregates beyond the end of the data: in the series' own units, with their dates, and
-//! of one distribution with the quantiles of single steps.
+//! consistent with the quantiles of single steps.
 
 use crate::runs::support::{Failure, config, restamp};
 use std::collections::BTreeMap;
@@ -13,7 +13,7 @@ use vdn_tensor::parallel::Pool;
 const HORIZON: usize = 5;
 const SMALL: &str = "[data]\ninput_len = 24\nhorizon = 5\nmax_train = 64\nmax_validation = 16\n\
     max_test = 16\n";
-// Hardly trained, so that the units' noise is a large part of the variance.
+// The model is hardly trained, so that the units' noise is a large part of the variance.
 const MODEL: &str = "[model]\nunits = 8\nhidden = 8\nhead_hidden = 8\nevaluate_samples = 8\n\
     zero_output = false\ninitial_sigma = 10.0\n\
     [train]\nepochs = 1\nlearning_rate = 1e-6\n[diagnostics]\nwindows = 0\n";
@@ -32,7 +32,7 @@ fn aggregate(run: &RunDirectory, text: &str) -> Result<String, Failure> {
     forecast(run, ForecastContent::Aggregate(text.parse()?))
 }
 
-/// One number of the steps of a path.
+/// A function that maps the steps of a path to one number.
 type Whole<'a> = &'a dyn Fn(&[f64]) -> f64;
 
 /// The paths of each series, `[n][H]`.
@@ -51,15 +51,16 @@ fn paths(csv: &str) -> BTreeMap<String, Vec<Vec<f64>>> {
     found
 }
 
-/// The levels of the columns `q0.05`, `q0.1` and so on, with the places of their columns.
+/// The levels of the columns `q0.05`, `q0.1` and so on, with the positions of their columns.
 fn levels(csv: &str) -> Vec<(usize, f64)> {
     let names = csv.lines().next().unwrap().split(',').enumerate();
     names.filter_map(|(i, name)| Some((i, name.strip_prefix('q')?.parse().ok()?))).collect()
 }
 
-/// Whether the share of values below a quantile is its level. Of `n` paths the share has a
-/// variance of at most `tau (1 - tau) / n`, and the quantile of a mixture over `samples` samples of
-/// the units is off by a level of at most that variance for `samples`: five standard deviations.
+/// Checks that the share of values below a quantile is its level. The share among `n` paths has a
+/// variance of at most `tau (1 - tau) / n`. The level of a quantile of a mixture over `samples`
+/// samples of the units has an error of at most that variance for `samples`. The tolerance is five
+/// standard deviations.
 fn expect_level(values: &[f64], quantile: f64, tau: f64, samples: usize, what: &str) {
     let n = values.len() as f64;
     let share = values.iter().filter(|&&value| value < quantile).count() as f64 / n;
@@ -71,7 +72,7 @@ fn expect_level(values: &[f64], quantile: f64, tau: f64, samples: usize, what: &
 fn paths_are_of_the_distribution_that_steps_and_aggregates_have() -> Result<(), Failure> {
     let directory = tempfile::tempdir()?;
     let run = run("", &directory.path().join("run"))?;
-    // The quantiles of single steps by more samples than a run is scored with.
+    // The quantiles of single steps use more samples than the scores of a run.
     let file = run.file("config.toml");
     let text = std::fs::read_to_string(&file)?;
     std::fs::write(&file, text.replace("evaluate_samples = 8\n", "evaluate_samples = 4096\n"))?;
@@ -81,7 +82,7 @@ fn paths_are_of_the_distribution_that_steps_and_aggregates_have() -> Result<(), 
     nonsense_is_refused(&run)
 }
 
-/// The quantiles of steps and of aggregates are those of many paths.
+/// The quantiles of steps and of aggregates match many paths.
 fn agree(run: &RunDirectory, of_steps: usize, of_sums: usize) -> Result<(), Failure> {
     let csv = forecast(run, ForecastContent::Paths(4096))?;
     assert!(csv.starts_with("series,path,step,date,value\nprecipitation,1,1,2016-01-01,"), "{csv}");
@@ -116,15 +117,15 @@ fn agree(run: &RunDirectory, of_steps: usize, of_sums: usize) -> Result<(), Fail
             let (name, steps) = kind.split_once(':').unwrap_or((kind, "5"));
             assert_eq!(cells[1..3], [name, steps], "{line}");
             let values: Vec<f64> = paths[cells[0]].iter().map(|path| of(path)).collect();
-            // The other 2048 paths of a maximum are as good as so many samples.
+            // The other 2048 paths of a maximum are equivalent to as many samples.
             let samples = if name == "max" { 2048 } else { of_sums };
             for (column, tau) in levels(&csv) {
                 expect_level(&values, cells[column].parse()?, tau, samples, line);
             }
         }
     }
-    // This run can tell paths from independent steps: their sums vary by another amount. Of 4096
-    // paths a variance is known to 2 or 3 %.
+    // This run can distinguish paths from independent steps: their sums have another variance. From
+    // 4096 paths a variance is known to 2 or 3 %.
     let variance = |values: &[f64]| {
         let mean = values.iter().sum::<f64>() / values.len() as f64;
         values.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / values.len() as f64
@@ -149,7 +150,7 @@ fn paths_agree_with_the_closed_form_where_there_is_one() -> Result<(), Failure> 
     agree(&RunDirectory::open(&out)?, usize::MAX, usize::MAX)
 }
 
-/// On any number of threads.
+/// A larger number of paths begins with the same paths, on any number of threads.
 fn more_paths_begin_with_the_same_ones(run: &RunDirectory) -> Result<(), Failure> {
     let of = |threads: usize, count: usize| -> Result<_, Failure> {
         let pool = Pool::new(threads)?;
@@ -158,12 +159,12 @@ fn more_paths_begin_with_the_same_ones(run: &RunDirectory) -> Result<(), Failure
         })?;
         Ok(paths(&csv))
     };
-    // Sampled in passes of 256.
+    // Paths are sampled in passes of 256.
     let (few, many) = (of(1, 3)?, of(3, 300)?);
     for (series, few) in &few {
         assert_eq!(few[..], many[series][..3], "{series}");
         assert_ne!(few[0], few[1]);
-        // Another pass is other noise.
+        // Another pass has other noise.
         assert_ne!(many[series][0], many[series][256], "{series}");
     }
     Ok(())
@@ -182,7 +183,7 @@ fn names_constants_and_large_integers_come_out_as_they_went_in() -> Result<(), F
     let run = run(&format!("file = {file:?}\n"), &directory.path().join("run"))?;
     let csv = forecast(&run, ForecastContent::Paths(2))?;
     let mut lines = csv.lines();
-    // No dates are known, so there is no column of them.
+    // No dates are known, so there is no date column.
     assert_eq!(lines.next(), Some("series,path,step,value"));
     let count = 3 * 2 * HORIZON;
     assert_eq!(csv.lines().count(), 1 + count, "{csv}");
@@ -203,7 +204,7 @@ fn names_constants_and_large_integers_come_out_as_they_went_in() -> Result<(), F
     Ok(())
 }
 
-/// In one line.
+/// The error is one line.
 fn nonsense_is_refused(run: &RunDirectory) -> Result<(), Failure> {
     let sum = ForecastContent::Aggregate("sum:6".parse()?);
     let cases = [

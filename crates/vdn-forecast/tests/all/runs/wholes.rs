@@ -15,7 +15,7 @@ fn rows(report: &impl serde::Serialize) -> Vec<Value> {
     value["rows"].as_array().unwrap().clone()
 }
 
-/// The keys that are about whole forecasts.
+/// The keys for whole forecasts.
 const KEYS: [&str; 7] = [
     "horizon_mean",
     "block_sums",
@@ -68,7 +68,7 @@ fn every_contestant_is_judged_as_a_whole() {
     assert!(joint["closed_form"].is_f64() && joint["samples_2048"].is_null(), "{joint}");
     let independent = 14.0 * units["nll"].as_f64().unwrap();
     let noise = joint["noise_value"].as_f64().unwrap();
-    // All test windows are among the judged.
+    // All test windows are scored.
     let expected = independent - joint["closed_form"].as_f64().unwrap();
     assert!((noise - expected).abs() < 1e-9, "{units}");
     let share = &units["unit_share"];
@@ -77,7 +77,7 @@ fn every_contestant_is_judged_as_a_whole() {
     }
     let twin = of("deterministic twin");
     assert_eq!(twin["unit_share"], serde_json::json!({"step": 0.0, "mean": 0.0}));
-    // Independent steps: the joint density is the product, all test windows are among the judged.
+    // With independent steps the joint density is the product. All test windows are scored.
     let joint = twin["joint_nll"]["closed_form"].as_f64().unwrap();
     assert_eq!(twin["joint_nll"]["windows"], 64);
     assert!((joint - 14.0 * twin["nll"].as_f64().unwrap()).abs() < 1e-9, "{twin}");
@@ -98,7 +98,7 @@ fn every_contestant_is_judged_as_a_whole() {
     assert!(table.contains("forecasts as wholes") && table.contains("sum of week (7)"), "{table}");
 }
 
-/// Without a closed form the joint log-likelihood is by samples.
+/// Without a closed form, the joint log-likelihood is estimated from samples.
 #[test]
 fn a_gated_head_is_judged_by_samples() {
     let text = SMALL.replace("[model]\n", "[model]\ndependence = \"sampled\"\nbeta = 1e-4\n");
@@ -107,6 +107,6 @@ fn a_gated_head_is_judged_by_samples() {
     let joint = &rows(&report)[0]["joint_nll"];
     let by = |key: &str| joint[key].as_f64().unwrap();
     assert!(joint["closed_form"].is_null());
-    // More samples can only lower the bound in expectation; here they do.
+    // More samples lower the bound in expectation; here they do.
     assert!(by("samples_2048") <= by("samples_32"), "{joint}");
 }

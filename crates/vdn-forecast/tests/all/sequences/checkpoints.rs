@@ -1,4 +1,4 @@
-//! Checkpointed unrolling: the same bits as one tape, with less memory; long sequences.
+//! Checkpointed unrolling: the same bits as with one tape, less memory, and long sequences.
 
 use crate::sequences::forecaster::{BATCH, KEY, data, order_one, order_three, scatter, small};
 use std::time::Instant;
@@ -19,7 +19,7 @@ const HOW: Checkpoints = Checkpoints { segment: None, mode: Mode::Train, noise: 
 /// The bits of each gradient.
 type Gradients = Vec<Option<Vec<u64>>>;
 
-/// All gradients, and what the tape held.
+/// Returns all gradients, and the memory of the tape.
 fn one_tape<T: Element>(
     model: &SequenceForecaster,
     parameters: &Parameters<T>,
@@ -83,8 +83,9 @@ fn checkpointed_gradients_have_the_bits_of_one_tape() -> Result<(), ModelError> 
     Ok(())
 }
 
-/// A recurrence of its own: two states, one of which passes some steps unchanged, a value that all steps share, a parameter
-/// used both directly and through it, a term that does not depend on the first step.
+/// A test recurrence: two states, one of which passes some steps unchanged; a value that all steps
+/// share; a parameter used both directly and through that value; and a term that does not depend on
+/// the first step.
 struct Own {
     weight: ParameterId,
     other: ParameterId,
@@ -185,7 +186,8 @@ fn memory_is_linear_on_one_tape_and_grows_with_the_root_in_segments() -> Result<
         held.push([whole as f64, got.memory as f64]);
     }
     let growth = [held[1][0] / held[0][0], held[1][1] / held[0][1]];
-    // Four times the steps: four times the tape, twice the segments (10 and 20 blocks of 100 and 400).
+    // Four times the steps give four times the tape, and twice the segments (10 and 20 blocks of
+    // 100 and 400).
     assert!((growth[0] - 4.0).abs() < 0.05, "{growth:?}");
     assert!(growth[1] > 1.8 && growth[1] < 2.05, "{growth:?}");
     Ok(())
@@ -225,8 +227,8 @@ fn ten_thousand_steps_unroll_and_a_million_roll_out() -> Result<(), ModelError> 
     })?;
     println!("a million steps of two units: {:?}", start.elapsed());
     assert_eq!(seen, 1_000_000);
-    // Two million numbers; their sums have (1 + phi)/(1 - phi) = 19 times the variance of independent ones, their squares
-    // 2 (1 + phi^2)/(1 - phi^2) = 19.1.
+    // These are two million numbers. The sum has (1 + phi)/(1 - phi) = 19 times the variance of
+    // independent numbers, the sum of squares 2 (1 + phi^2)/(1 - phi^2) = 19.1 times.
     let n = 2e6;
     let (mean, square, product) = (sums[0] / n, sums[1] / n, sums[2] / n);
     assert!(mean.abs() < 4.0 * (19.0_f64 / n).sqrt(), "{mean}");

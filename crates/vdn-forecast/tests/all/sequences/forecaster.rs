@@ -1,4 +1,4 @@
-//! The sequence forecaster: gradients, missing steps, what it refuses.
+//! The sequence forecaster: gradients, missing steps, rejected inputs.
 
 use std::error::Error;
 use vdn_autograd::{Persistence, Tape, check_gradients};
@@ -36,7 +36,8 @@ pub(crate) fn small() -> SequenceForecasterConfig {
     }
 }
 
-/// Observations `[BATCH, steps, channels]`, every fifth step of the second sequence missing if asked for, and covariates.
+/// Observations `[BATCH, steps, channels]`, and covariates. If `missing`, every fifth step of the
+/// second sequence is missing.
 pub(crate) fn data<T: Element>(
     config: &SequenceForecasterConfig,
     steps: usize,
@@ -156,7 +157,7 @@ fn missing_steps_cost_nothing_and_what_stands_there_does_not_matter() -> Result<
     scatter(&mut parameters);
     let [mut x, covariates] = data(model.config(), 40, false);
     let width = model.config().channels;
-    // The second half of both sequences is not seen: both bounds are those of the first halves.
+    // The second half of both sequences is missing, so both bounds equal those of the first halves.
     for b in 0..BATCH {
         x[(b * 40 + 20) * width..(b + 1) * 40 * width].fill(f64::NAN);
     }
@@ -202,7 +203,8 @@ fn bad_input_is_refused_by_name() -> Result<(), ModelError> {
         let error = SequenceForecaster::new::<f32>(config, 0).expect_err("has to be refused");
         assert!(error.to_string().contains(word), "{error}");
     }
-    // A series of another model, missing steps where they cannot be, no samples, wrong lags and covariates.
+    // A series of another model, missing steps where they are not allowed, zero samples, wrong lags
+    // and covariates.
     let x = [0.1, 0.2, nan, nan, 0.3, 0.4];
     let series = Series::new(config, &x, &[0.0; 3], 1)?;
     let other = SequenceForecasterConfig { covariates: 0, ..small() };

@@ -1,5 +1,5 @@
-//! The predictive distribution of a sequence forecaster whose parameters are those of a linear Gaussian model, against the
-//! exact one; measured persistence against samples.
+//! The predictive distribution of a sequence forecaster with the parameters of a linear Gaussian
+//! model, compared with the exact one; and measured persistence, compared with samples.
 
 use crate::sequences::forecaster::{BATCH, KEY, data, order_three};
 use crate::sequences::kalman::{log_likelihood, series};
@@ -21,7 +21,8 @@ fn order_one() -> OrderOneConfig {
     OrderOneConfig { start: PersistenceStart::Coefficient(PHI), ..OrderOneConfig::default() }
 }
 
-/// One unit, seen through the identity with variance `R`; messages are the observations themselves.
+/// One unit, observed through the identity with variance `R`. Messages are the observations
+/// themselves.
 fn exact(
     posterior: Posterior,
     prior: PriorConfig,
@@ -40,7 +41,7 @@ fn exact(
         let id = parameters.find(name).expect("a parameter of the model");
         parameters.data_mut(id.index()).copy_from_slice(values);
     };
-    // The context: two hidden numbers, the observation, whether it was seen.
+    // The context: two hidden activations, the observation, and whether it was seen.
     set("units.mean.weight", &[0.0, 0.0, 1.0, 0.0]);
     set("units.mean.bias", &[0.0]);
     set("units.log_scale.weight", &[0.0; 4]);
@@ -77,8 +78,8 @@ fn particles_find_the_exact_likelihood_whatever_proposes_them() -> Result<(), Mo
         let variance = estimates.iter().map(|l| (l - mean).powi(2)).sum::<f64>() / (n - 1.0);
         let error = (variance / n).sqrt();
         println!("{posterior:?}: exact {want:.3}, {mean:.3} +- {error:.3}, variance {variance:.4}");
-        // The estimate of the likelihood has no bias; that of its logarithm is low by half of its variance (the next term
-        // is of the order of its square).
+        // The estimate of the likelihood is unbiased. The estimate of its logarithm is low by half
+        // of its variance (the next term is of the order of the variance squared).
         assert!(mean <= want + 3.5 * error, "{posterior:?}: a lower bound");
         assert!(want - mean <= 0.6 * variance + 3.5 * error, "{posterior:?}: {mean} {want}");
     }
@@ -108,13 +109,13 @@ fn forecasts_are_the_exact_predictions() -> Result<(), Box<dyn Error>> {
         let center = power * mean;
         let spread = power * power * variance + 1.0 - power * power;
         let deviation = (spread + R).sqrt();
-        // Four standard errors of a mean, and of a quantile of a mixture, of so many draws; particles that share a past
-        // are worth at least half.
+        // Four standard errors of a mean, and of a quantile of a mixture, for this number of draws.
+        // Particles with a common past count at least half.
         let error = 4.0 * (2.0 * spread / PARTICLES as f64).sqrt();
         assert!((forecast.mean(0, h, 0) - center).abs() < error, "{h}");
         for (level, z) in [(0.5, 0.674_489_750_196_082_f64), (0.9, 1.644_853_626_951_472_6)] {
             let [low, high] = forecast.interval(0, h, 0, level)?;
-            // A quantile's own standard error is that of the mean times at most sqrt(1 + z^2/2).
+            // The standard error of a quantile is that of the mean times at most sqrt(1 + z^2/2).
             let error = error * (1.0 + 0.5 * z * z).sqrt();
             assert!((low - (center - z * deviation)).abs() < error, "{h}: {low}");
             assert!((high - (center + z * deviation)).abs() < error, "{h}: {high}");
@@ -124,7 +125,7 @@ fn forecasts_are_the_exact_predictions() -> Result<(), Box<dyn Error>> {
         let at = center + 0.8 * deviation;
         let exact = -0.5 * ((std::f64::consts::TAU * deviation * deviation).ln() + 0.64);
         let got = forecast.log_density(0, h, 0, at);
-        // The slope of the log-density in the center is at most 0.8 / deviation there.
+        // The slope of the log-density in the centre is at most 0.8 / deviation there.
         assert!((got - exact).abs() < 2.0 * error / deviation, "{h}: {got} {exact}");
     }
     Ok(())
@@ -143,7 +144,7 @@ fn a_student_t_forecast_has_its_quantiles_and_its_own_feedback() -> Result<(), M
         let data = parameters.data_mut(id.index());
         data.iter_mut().zip(value.iter().cycle()).for_each(|(x, v)| *x = *v);
     };
-    // Units play no part: x_t = 1/2 x_{t-1} + 0.1 t_3.
+    // Units have no effect: x_t = 1/2 x_{t-1} + 0.1 t_3.
     set("emission.latent.weight", &[0.0]);
     set("emission.latent.bias", &[0.0]);
     set("emission.skip.weight", &[0.5, 0.0]);
@@ -160,11 +161,11 @@ fn a_student_t_forecast_has_its_quantiles_and_its_own_feedback() -> Result<(), M
     {
         assert!((got - want).abs() < 1e-9, "{got} {want}");
     }
-    // Two steps ahead the locations are half of draws of the first.
+    // Two steps ahead, the locations are half of the draws of the first step.
     let second = forecast.locations(0, 1, 0);
     let mean = second.iter().sum::<f64>() / count as f64;
     let below = second.iter().filter(|&&l| l < 0.5 * low).count() as f64 / count as f64;
-    // The deviation of the locations is 0.05 sqrt 3.
+    // The standard deviation of the locations is 0.05 sqrt 3.
     assert!((mean - 1.0).abs() < 4.0 * 0.05 * (3.0 / count as f64).sqrt(), "{mean}");
     assert!((below - 0.025).abs() < 4.0 * (0.025 * 0.975 / count as f64).sqrt(), "{below}");
     Ok(())
@@ -232,7 +233,8 @@ fn measured_persistence_is_that_of_draws_from_the_posterior() -> Result<(), Box<
             let rho = model.persistence(&parameters, series, lag)?[0];
             let draws = 4000;
             let want = sampled(prior, posterior, &x, lag, draws)?;
-            // Each of the draws gives a correlation of about 70 pairs, with a deviation below 1/2.
+            // Each draw gives a correlation over about 70 pairs, with a standard deviation below
+            // 1/2.
             let error = 4.0 * 0.5 / (draws as f64).sqrt();
             assert!((rho - want).abs() < error, "{prior:?} {posterior:?} {lag}: {rho} {want}");
         }

@@ -1,5 +1,5 @@
-//! A sequence forecaster in the trainer: its units are measured, controlled, judged and resumed as
-//! those of any network.
+//! A sequence forecaster in the trainer: its units are measured, controlled, classified and resumed
+//! like those of any network.
 
 use crate::sequences::forecaster::{BATCH, KEY, data, order_one, order_three, scatter, small};
 use vdn_autograd::{Tape, check_gradients};
@@ -50,7 +50,7 @@ fn setting() -> Result<(SequenceForecaster, Parameters<f32>, Segments), Failure>
     Ok((model.with_training(SequenceTraining { objective, warmup_steps: 40 }), parameters, data))
 }
 
-/// A budget as strong as the bound, whose divergence has the weight 1 here.
+/// A budget as strong as the bound, in which the KL divergence has the weight 1 here.
 fn budget(target: f64) -> BudgetConfig {
     let target = Some(target);
     BudgetConfig { target, stiffness: 5.0, gain: 1.0, limit: 20.0, ..BudgetConfig::default() }
@@ -69,8 +69,8 @@ fn trainer(control: ControlConfig) -> Trainer {
     Trainer { train, control, ..Trainer::default() }
 }
 
-/// What a training came to, and the rate of each unit on the training examples and whether it
-/// lives.
+/// Returns the result of a training, the rate of each unit on the training examples, and the number
+/// of living units.
 fn train(control: ControlConfig) -> Result<(Trained, Vec<f64>, usize), Failure> {
     let (model, mut parameters, data) = setting()?;
     let trainer = trainer(control);
@@ -79,7 +79,7 @@ fn train(control: ControlConfig) -> Result<(Trained, Vec<f64>, usize), Failure> 
     if let Some(state) = &trained.control {
         control.restore(state)?;
     }
-    // Judged by its measures, as any network without interventions.
+    // The units are classified by their measures, as in any network without interventions.
     let check =
         HealthCheck { diagnostics: &trainer.diagnostics, control: &control, seen: &trained.seen };
     let evaluator = Evaluator::new(&model, &parameters, &data, NoiseSeed::from(5));
@@ -100,7 +100,7 @@ fn a_rate_budget_holds_every_unit_of_a_sequence() -> Result<(), Failure> {
     let config = ControlConfig { mode: ControlName::Rate, rate: budget(0.3), ..none };
     let (trained, held, living) = train(config)?;
     println!("free {free:.3?}, held {held:.3?}");
-    // A fifth of the target to each side is what a living unit may have.
+    // A living unit's rate may differ from the target by a fifth.
     assert!(held.iter().all(|rate| (rate - 0.3).abs() < 0.06), "{held:?}");
     assert_eq!(living, 3);
     assert!(trained.control_log.column("rate_budget.rate_active").is_some());
@@ -119,7 +119,7 @@ fn a_persistence_target_holds_from_step_to_step() -> Result<(), Failure> {
         let name = "persistence_target.persistence_mean";
         let rho = trained.control_log.column(name).ok_or("no persistence")?;
         println!("rho {rho:.3?}, rates {rates:.3?}");
-        // The log has single batches of 16 sequences of 24 steps, which scatter by 0.04.
+        // The log has single batches of 16 sequences of 24 steps, which vary by 0.04.
         let held = rho[rho.len() - 4..].iter().sum::<f64>() / 4.0;
         assert!((held - target).abs() < 0.06, "{rho:?} instead of {target}");
         let rate = rates.iter().sum::<f64>() / 3.0;
@@ -170,7 +170,7 @@ fn what_a_sequence_has_not_is_refused() -> Result<(), Failure> {
         assert!(error.contains("any other layer is held by rate, kl"), "{mode}: {error}");
     }
     let (config, training) = (model.config().clone(), SequenceTraining::default());
-    // A prior without memory has no persistence to hold.
+    // A prior without memory has no persistence to control.
     let config = SequenceForecasterConfig { prior: PriorConfig::StandardNormal, ..config };
     let (without, _) = SequenceForecaster::new::<f32>(config.clone(), 1)?;
     let mut control = ControlConfig::default();
@@ -178,7 +178,7 @@ fn what_a_sequence_has_not_is_refused() -> Result<(), Failure> {
     control.persistence.target = Some(0.5);
     let error = trainer(control).controllers::<f32, _>(&without).unwrap_err().to_string();
     assert!(error.contains("needs an autoregressive prior of order one"), "{error}");
-    // Other posteriors have no units that the trainer sees.
+    // With other posteriors the trainer sees no units.
     let config = SequenceForecasterConfig { posterior: Posterior::MeanField, ..config };
     let (mean_field, mut parameters) = SequenceForecaster::new::<f32>(config, 1)?;
     let mean_field = mean_field.with_training(training);
@@ -188,8 +188,8 @@ fn what_a_sequence_has_not_is_refused() -> Result<(), Failure> {
     Ok(())
 }
 
-/// Under every prior, with missing steps: the divergence of the units is that of the bound, and the
-/// gradients of the loss with constraints are right.
+/// Under every prior, with missing steps: the KL divergence of the units equals that of the bound,
+/// and the gradients of the loss with constraints are correct.
 #[test]
 fn the_units_of_a_pass_pay_the_bound_and_their_constraints_are_differentiable()
 -> Result<(), Failure> {
@@ -223,7 +223,7 @@ fn the_units_of_a_pass_pay_the_bound_and_their_constraints_are_differentiable()
         let unconstrained = vdn_model::objective::LocalObjective::new(3, 0.7);
         let plain =
             Locals { objectives: local_objectives([Some(&unconstrained)]), ..Locals::default() };
-        // The same loss with and without a local objective that holds nothing.
+        // The same loss with and without a local objective that has no effect.
         let (mut tape, mut bindings) = (Tape::new(), Bindings::new());
         let mut found = Vec::new();
         for locals in [Locals::default(), plain] {

@@ -1,4 +1,4 @@
-//! Every key of every table: what it refuses, and by which words.
+//! Every key of every table: its rejected values, and the messages.
 
 use super::{OPTIONAL, every_key, refusal, with};
 use std::collections::BTreeSet;
@@ -190,11 +190,11 @@ const WRONG: &[(&str, &[&str], &str)] = &[
     ("run.memory", &["-1.0"], "has to be finite and at least 0"),
 ];
 
-/// Numbers that may be infinite: a limit that is not there.
+/// Numbers that may be infinite, which means no limit.
 const WITHOUT_LIMIT: [&str; 4] =
     ["control.rate.high", "control.kl.high", "diagnostics.rate_high", "optimizer.clip_norm"];
 
-/// The goal of a constraint and its law, of both tables.
+/// The goal of a constraint and its law, for both tables.
 fn budgets() -> Vec<(String, &'static str, &'static str)> {
     let of = |table: &str| {
         [
@@ -283,7 +283,7 @@ fn a_key_that_is_not_there_is_told_with_the_one_that_was_meant() {
     };
     for (key, value) in every_key() {
         let (table, own) = key.rsplit_once('.').expect("a table");
-        // One letter too many, and two in the other's place.
+        // A key with one letter too many, and a key with two letters swapped.
         check(&format!("{key}s"), &value.to_string(), own);
         let swapped: String = own.chars().nth(1).into_iter().chain(own.chars().take(1)).collect();
         let swapped = swapped + &own[2..];
@@ -306,7 +306,7 @@ fn a_key_that_is_not_there_is_told_with_the_one_that_was_meant() {
     assert!(message.ends_with("model = 3: has to be a table"), "{message}");
 }
 
-/// Every name of every setting that has names is read and written as itself.
+/// Every name of a setting is read and written unchanged.
 #[test]
 fn every_name_comes_back() {
     let mut names = 0;
@@ -340,7 +340,7 @@ fn every_name_comes_back() {
     }
 }
 
-/// Every setting changes the configuration, and what is written is read as the same.
+/// Every setting changes the configuration, and a written configuration reads back as the same.
 #[test]
 fn every_setting_that_is_left_out_can_be_given_and_taken_back() {
     for (key, value) in OPTIONAL {

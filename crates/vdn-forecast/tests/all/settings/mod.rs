@@ -1,4 +1,4 @@
-//! Settings: where they live, what they refuse, and what is read of earlier versions.
+//! Settings: their structs, their rejected values, and settings of earlier versions.
 
 mod keys;
 mod older;
@@ -38,13 +38,14 @@ fn with(key: &str, value: &str) -> Result<RunConfig, String> {
     RunConfig::from_table(given).map_err(|error| error.to_string())
 }
 
-/// What a configuration with one setting is refused with.
+/// Returns the error of a configuration with one setting.
 fn refusal(key: &str, value: &str) -> Option<String> {
     let checked = with(key, value).and_then(|config| config.validate().map_err(|e| e.to_string()));
     checked.err()
 }
 
-/// Every key of every table, with its default, or with a value where it is left out.
+/// Every key of every table, with its default, or with an example value if it is omitted by
+/// default.
 fn every_key() -> Vec<(String, Value)> {
     let written = RunConfig::default().to_toml().expect("TOML").parse::<Table>().expect("TOML");
     let mut keys = Vec::new();

@@ -8,7 +8,7 @@ const THEN: &str = "[model]\nunits = 1024\nbeta = 1e-4\ndependence = \"sampled\"
                     loading_correlation = 0.0\n";
 const THEN_TRAIN: &str = "batch = 128\nema_decay = 0.0\n";
 
-/// The `config.toml` of runs of version 53cb525, and the options that they were made with.
+/// The `config.toml` of runs of version 53cb525, and the options of these runs.
 const WRITTEN: [(&str, &str, &str); 3] = [
     ("default", include_str!("older/default.toml"), ""),
     (

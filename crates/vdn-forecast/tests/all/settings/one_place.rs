@@ -1,11 +1,10 @@
-//! A setting lives in one struct: the sources of the workspace are read for fields that have the
-//! name of a setting.
+//! Each setting belongs to one struct. The test reads the sources of the workspace and looks for
+//! fields with the name of a setting.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// Structs of settings that share names with a table, each with the reason why one struct would
-/// not do.
+/// Structs of settings that share names with a table, each with the reason why it is separate.
 const OTHERS: [(&str, &str); 19] = [
     ("LayerConfig", "one layer of any network; the forecaster fills it in one place (decision 7)"),
     ("StackLayerConfig", "one layer and how it is joined to the layer below"),
@@ -113,10 +112,10 @@ fn no_setting_is_a_field_of_two_structs_where_one_would_do() {
             let of_model = model.contains(field) && name != "ForecasterConfig";
             let of_data = data.contains(field) && name != "DataConfig";
             let of_train = train.contains(field) && name != "TrainConfig";
-            // The length of windows is a setting of the data; the network is told.
+            // The length of windows is a setting of the data, which is passed on to the network.
             let told = name == "ForecasterConfig" && ["input_len", "horizon"].contains(&field)
                 || name == "DataConfig" && ["input_len", "horizon"].contains(&field)
-                // The probe's own samples and units.
+                // The probe has its own samples and units.
                 || name == "DiagnosticsConfig" && ["samples", "units"].contains(&field)
                 // A table of its own.
                 || name == "RunConfig";
@@ -129,7 +128,7 @@ fn no_setting_is_a_field_of_two_structs_where_one_would_do() {
         }
     }
     assert!(wrong.is_empty(), "settings in two structs: {wrong:?}");
-    // An exception that is no longer needed is not one.
+    // An exception has to be needed.
     for (name, reason) in OTHERS {
         assert!(!fields_of(name).is_empty(), "{name} ({reason}) is not there");
     }

@@ -1,8 +1,8 @@
-//! What the blocks of an Arrow IPC file ask for, before a library decodes them.
+//! Size checks on the blocks of an Arrow IPC file, before the library decodes them.
 //!
-//! A packed buffer begins with its length once it is unpacked, and the library reserves that much.
-//! The tables of all blocks are read here first: a block has to lie within the file, its buffers
-//! within the block, and what they unpack to within [`Limits::expansion`].
+//! A compressed buffer begins with its decompressed length, and the library reserves that much
+//! memory. Therefore the tables of all blocks are checked first: a block has to lie within the
+//! file, its buffers within the block, and their decompressed size within [`Limits::expansion`].
 
 use arrow_ipc::reader::read_footer_length;
 use arrow_ipc::{Block, RecordBatch, root_as_footer, root_as_message};
@@ -12,13 +12,14 @@ use vdn_train::data::Limits;
 
 const DAMAGED: &str = "its tables are damaged";
 
-/// Bytes of a file without a block: the words at both ends, the length of the footer.
+/// The size in bytes of a file without a block: the magic words at both ends and the length of the
+/// footer.
 const SHORTEST: u64 = 18;
 
-/// Begins a block, from version 5 of the format on.
+/// The first bytes of a block, since version 5 of the format.
 const CONTINUATION: [u8; 4] = [0xff; 4];
 
-/// Refuses a file whose blocks ask for too much at a time; the number of its rows.
+/// Rejects a file whose blocks need too much memory at a time. Returns its number of rows.
 pub(super) fn check(mut file: &File, limits: &Limits) -> Result<u64, String> {
     let failed = |error: std::io::Error| error.to_string();
     let length = file.metadata().map_err(failed)?.len();
@@ -50,13 +51,13 @@ pub(super) fn check(mut file: &File, limits: &Limits) -> Result<u64, String> {
                 limits.expansion
             ));
         }
-        // Dictionaries stay, batches come one by one.
+        // Dictionaries stay in memory; batches are read one by one.
         kept = kept.saturating_add(if is_dictionary { asked } else { 0 });
     }
     Ok(rows)
 }
 
-/// The bytes that a block asks for.
+/// Returns the number of bytes that a block needs in memory.
 fn of_block(
     file: &File,
     length: u64,

@@ -1,15 +1,15 @@
-//! The values of a column as cells of text.
+//! Conversion of a typed column's values to cells of text.
 //!
 //! | values | text |
 //! |---|---|
 //! | integers, decimals | all digits |
-//! | floating point | the shortest that reads back to the same number of its type; NaN is missing |
-//! | truth | 1 and 0 |
+//! | floating point | the shortest text of the same number of its type; NaN is missing |
+//! | booleans | 1 and 0 |
 //! | texts, also as dictionaries | in quotes |
 //! | dates | `2020-01-31` |
-//! | times | `2020-01-31 12:00:00.5`; on the clock of their time zone, with its offset, if they have one |
+//! | times | `2020-01-31 12:00:00.5`; with a time zone: local time, followed by the UTC offset |
 //! | times of day | `12:00:00.5` |
-//! | null | nothing |
+//! | null | an empty cell |
 
 use crate::data::time::datetime_of;
 use arrow_array::cast::AsArray;
@@ -26,7 +26,7 @@ use jiff::Timestamp;
 use jiff::tz::{Offset, TimeZone};
 use std::fmt::{Debug, Display, Write};
 
-/// Whether cells can be made of values of this type.
+/// Whether values of this type can be converted to cells.
 pub(super) fn is_read(of: &DataType) -> bool {
     match of {
         DataType::Dictionary(_, values) => is_read(values),
@@ -48,7 +48,7 @@ pub(super) fn is_read(of: &DataType) -> bool {
     }
 }
 
-/// A text in quotes.
+/// Appends a text in quotes.
 pub(super) fn quote(text: &str, to: &mut String) {
     to.push('"');
     for character in text.chars() {
@@ -69,15 +69,15 @@ impl CellWriter {
     /// Appends the cell of a row; nothing for a missing value.
     ///
     /// # Errors
-    /// A time beyond the years -9999 to 9999.
+    /// Fails for a time beyond the years -9999 to 9999.
     pub(super) fn write(&self, row: usize, to: &mut String) -> Result<(), String> {
         (self.0)(row, to)
     }
 
-    /// For the values of `column`.
+    /// Returns the writer for the values of `column`.
     ///
     /// # Errors
-    /// A type of which [`is_read`] is false.
+    /// Fails for a type for which [`is_read`] is false.
     pub(super) fn new(column: &dyn Array) -> Result<Self, String> {
         Ok(Self(match column.data_type() {
             DataType::Null => Box::new(|_, _| Ok(())),
@@ -99,7 +99,7 @@ impl CellWriter {
             DataType::Date32 => each::<Date32Type>(column, |day, to| {
                 date(i64::from(day).checked_mul(86_400_000_000), to)
             }),
-            // Days by their format, and times by some writers.
+            // By the format these are days, but some writers store times.
             DataType::Date64 => each::<Date64Type>(column, |millis, to| {
                 let at = millis.checked_mul(1000).and_then(datetime_of).ok_or(BEYOND)?;
                 match millis.rem_euclid(86_400_000) {
@@ -168,7 +168,7 @@ impl CellWriter {
     }
 }
 
-/// The values of a column that are there, written by `write`.
+/// Writes the non-null values of a column with `write`.
 fn each<T: ArrowPrimitiveType>(
     column: &dyn Array,
     write: impl Fn(T::Native, &mut String) -> Result<(), String> + 'static,
@@ -201,7 +201,7 @@ fn put(to: &mut String, text: std::fmt::Arguments<'_>) -> Result<(), String> {
     to.write_fmt(text).map_err(|error| error.to_string())
 }
 
-/// The shortest digits that are this number; nothing for NaN.
+/// Writes the shortest digits that identify this number; nothing for NaN.
 fn float<F: Debug + PartialEq>(x: F, to: &mut String) -> Result<(), String> {
     #[allow(clippy::eq_op, reason = "NaN alone differs from itself")]
     match x == x {
@@ -219,20 +219,20 @@ fn text(text: Option<&str>, to: &mut String) -> Result<(), String> {
 
 const BEYOND: &str = "a time beyond the years -9999 to 9999";
 
-/// A day, by its microseconds since 1970.
+/// Writes a day, given as microseconds since 1970.
 fn date(micros: Option<i64>, to: &mut String) -> Result<(), String> {
     let at = micros.and_then(datetime_of).ok_or(BEYOND)?;
     put(to, format_args!("{}", at.date()))
 }
 
-/// A time of day by its microseconds since midnight.
+/// Writes a time of day, given as microseconds since midnight.
 fn day_time(micros: i64, to: &mut String) -> Result<(), String> {
     let day = 0..86_400_000_000;
     let at = Some(micros).filter(|micros| day.contains(micros)).and_then(datetime_of);
     put(to, format_args!("{}", at.ok_or("a time of day beyond 24 hours")?.time()))
 }
 
-/// A time zone by its name in the IANA database, or its offset, as in `+01:00`.
+/// Returns a time zone by its name in the IANA database, or by its offset, as in `+01:00`.
 fn zone_of(name: &str) -> Result<TimeZone, String> {
     let of_offset = || {
         let sign = match name.get(..1)? {
@@ -258,7 +258,7 @@ fn zone_of(name: &str) -> Result<TimeZone, String> {
         .ok_or_else(|| format!("no time zone is called {name:?}"))
 }
 
-/// Times in units of `micros / per` microseconds since 1970.
+/// Writes times in units of `micros / per` microseconds since 1970.
 fn times<T: ArrowPrimitiveType<Native = i64>>(
     column: &dyn Array,
     micros: i64,
@@ -274,7 +274,7 @@ fn times<T: ArrowPrimitiveType<Native = i64>>(
         let offset = zone.to_offset(Timestamp::from_microsecond(utc).map_err(|_| BEYOND)?);
         let seconds = i64::from(offset.seconds());
         let at = datetime_of(utc + 1_000_000 * seconds).ok_or(BEYOND)?;
-        // Offsets of some zones before 1972 have seconds.
+        // Offsets of some zones before 1972 contain seconds.
         let (sign, ahead) = (if seconds < 0 { '-' } else { '+' }, seconds.abs());
         let (hours, minutes, rest) = (ahead / 3600, ahead / 60 % 60, ahead % 60);
         put(to, format_args!("{} {}{sign}{hours:02}:{minutes:02}", at.date(), at.time()))?;

@@ -1,19 +1,21 @@
-//! The tree of columns in the footer of a Parquet file, before the library reads it: the library
-//! reserves as many children as a group says, and calls itself for each group within one.
+//! Validation of the column tree in the footer of a Parquet file, before the library reads it. The
+//! library reserves memory for the number of children that a group states, and recurses into nested
+//! groups.
 
 use crate::data::read::columnar::thrift::{DEPTH, INTEGER, LIST, STRUCTURE, Thrift};
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
 
-/// Groups within groups; tables of series have one.
+/// The maximum nesting of groups; tables of series have one level.
 const NESTED: usize = 64;
 
 const DAMAGED: &str = "its footer is damaged";
 
-/// Bytes of a file without a footer: the words at both ends, the length of the footer.
+/// The size in bytes of a file without a footer: the magic words at both ends and the length of the
+/// footer.
 const SHORTEST: u64 = 12;
 
-/// Refuses a file whose columns are no tree, or one that is deeper than [`NESTED`].
+/// Rejects a file whose columns are not a tree, or are nested deeper than [`NESTED`].
 pub(super) fn check(mut file: &File) -> Result<(), String> {
     let failed = |error: std::io::Error| error.to_string();
     let length = file.metadata().map_err(failed)?.len();
@@ -50,7 +52,7 @@ pub(super) fn check(mut file: &File) -> Result<(), String> {
     check_tree(&children.ok_or(DAMAGED)?)
 }
 
-/// The number of children of an element of the schema.
+/// Returns the number of children of a schema element.
 fn element<R: Read>(footer: &mut Thrift<R>, kind: u8) -> Option<i32> {
     if kind != STRUCTURE {
         return None;
@@ -64,9 +66,10 @@ fn element<R: Read>(footer: &mut Thrift<R>, kind: u8) -> Option<i32> {
     Some(children)
 }
 
-/// Refuses children, listed depth first, that are more or fewer than their parents say.
+/// Rejects a depth-first list of child counts that does not describe one tree.
 fn check_tree(children: &[i32]) -> Result<(), String> {
-    // Of each open group, the children that are still to come; the root is one.
+    // The number of missing children of each open group. The root is the only child of the first
+    // entry.
     let mut open = vec![1_usize];
     for &count in children {
         while open.last() == Some(&0) {

@@ -1,11 +1,11 @@
-//! Parquet and Arrow IPC: tables of typed columns, read as the rows of text that they stand for.
+//! Parquet and Arrow IPC files: tables of typed columns, converted to rows of text.
 //!
-//! What is found and checked in delimited text (times, names, series, missing values) is found and
-//! checked here by the same code: columns become lines of text (`text.rs`), whose numbers read back
-//! to the same bits. Rows count from 1 in messages, without the header.
+//! Columns become lines of text (`text.rs`), whose numbers read back to the same bits. So the code
+//! for delimited text also detects and checks the times, names, series and missing values of these
+//! files. Messages count rows from 1, without a header.
 //!
-//! Which kind a file is of is found from its first bytes. A program without the feature `arrow`
-//! knows these kinds by name, and refuses them.
+//! The first bytes of a file determine its kind. A program without the feature `arrow` recognises
+//! these kinds and rejects them.
 
 #[cfg(feature = "arrow")]
 mod blocks;
@@ -26,7 +26,7 @@ use std::io::Read;
 use std::path::Path;
 use vdn_train::data::{DataError, DelimitedFile};
 
-/// A kind of file with typed columns.
+/// A file format with typed columns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Parquet,
@@ -34,9 +34,10 @@ enum Kind {
 }
 
 impl Kind {
-    /// The kind of a regular file; `None` for text, and for a pipe, which can be read once only.
+    /// Returns the kind of a regular file. `None` for text, and for a pipe, which can be read only
+    /// once.
     fn of(path: &Path) -> Option<Self> {
-        // A pipe that is opened here would not be there for who reads it.
+        // Opening a pipe here would consume its beginning.
         let mut file = path.is_file().then(|| File::open(path).ok())??;
         let mut start = [0; 6];
         file.read_exact(&mut start).ok()?;
@@ -55,11 +56,11 @@ impl Kind {
     }
 }
 
-/// Opens a file of typed columns; `None` if it is none.
+/// Opens a file of typed columns. Returns `None` for other files.
 ///
 /// # Errors
-/// As for [`DelimitedFile::open`]; a column of a type without numbers, texts or times; a program
-/// without the feature `arrow`.
+/// The errors of [`DelimitedFile::open`]; a column whose type is not numeric, text or time; a
+/// program without the feature `arrow`.
 pub(super) fn open(
     path: &Path,
     options: &SeriesOptions,

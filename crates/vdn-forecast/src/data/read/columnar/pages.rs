@@ -1,10 +1,10 @@
-//! What the pages of a Parquet file ask for, before a library decodes them.
+//! Size checks on the pages of a Parquet file, before the library decodes them.
 //!
-//! A page says how long it is once it is unpacked, and the library reserves that much, for each
-//! column at once; some encodings of texts say how many values follow, and it reserves those. So a
-//! file of a few hundred bytes could ask for all memory. The headers of all pages are read
-//! here first, and pages that ask for more than the file's
-//! length allows ([`Limits::expansion`]) are refused.
+//! A page states its decompressed length, and the library reserves that much memory for all columns
+//! at once. Some text encodings also state the number of values, and the library reserves memory
+//! for them. So a file of a few hundred bytes could exhaust the memory. Therefore the headers of
+//! all pages are read first, and pages that need more than the file's length allows
+//! ([`Limits::expansion`]) are rejected.
 
 use crate::data::read::columnar::thrift::{DEPTH, FALSE, INTEGER, STRUCTURE, TRUE, Thrift};
 use flate2::read::MultiGzDecoder;
@@ -14,16 +14,16 @@ use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use vdn_train::data::Limits;
 
-/// Bytes that are read at a time from headers, most of which are shorter.
+/// The number of bytes read at a time for headers. Most headers are shorter.
 const PIECE: usize = 512;
 
-/// The longest values of fixed length: decimals of 76 digits.
+/// The maximum size in bytes of fixed-length values: decimals of 76 digits.
 const LONGEST: i32 = 32;
 
 const DAMAGED: &str = "is damaged: the header of a page cannot be";
 
-/// Refuses a file whose pages, in the columns that are `read`, ask for too much at a time, or are
-/// packed or encoded in a way that is not read.
+/// Rejects a file with pages, in the columns that are `read`, that need too much memory at a time,
+/// or whose compression or encoding is not supported.
 pub(super) fn check(
     file: &File,
     metadata: &ParquetMetaData,
@@ -57,7 +57,8 @@ pub(super) fn check(
     Ok(())
 }
 
-/// The bytes that a column of a row group asks for at a time: its dictionary and its largest page.
+/// Returns the number of bytes that a column of a row group needs at a time: its dictionary and its
+/// largest page.
 fn largest(mut file: &File, length: u64, chunk: &ColumnChunkMetaData) -> Result<u64, String> {
     let packed = match chunk.compression() {
         Compression::UNCOMPRESSED => false,
@@ -100,7 +101,7 @@ fn largest(mut file: &File, length: u64, chunk: &ColumnChunkMetaData) -> Result<
         }
         let asked = if packed && !page.is_plain { unpacked } else { stored };
         if matches!(chunk.compression(), Compression::GZIP(_)) && !page.is_plain {
-            // Levels of version 2 stand before what is packed.
+            // In version 2, levels are stored uncompressed before the compressed values.
             let levels = page.levels.iter().try_fold(0, |sum, &one| Some(sum + size(Some(one))?));
             let levels = levels.filter(|&all| all <= stored && all <= unpacked).ok_or(DAMAGED)?;
             file.seek(SeekFrom::Start(at + levels)).map_err(|error| error.to_string())?;
@@ -120,7 +121,7 @@ fn largest(mut file: &File, length: u64, chunk: &ColumnChunkMetaData) -> Result<
             }
             Some(2) => {
                 let values = size(page.values).filter(|&values| values <= asked).ok_or(DAMAGED)?;
-                // A text is a view of sixteen bytes beside its own.
+                // A text in memory is a view of sixteen bytes plus its own bytes.
                 dictionary = dictionary.max(asked.saturating_add(16 * values));
             }
             _ => {}
@@ -129,8 +130,8 @@ fn largest(mut file: &File, length: u64, chunk: &ColumnChunkMetaData) -> Result<
     Ok(dictionary.saturating_add(largest))
 }
 
-/// Refuses a page that unpacks to more than it says: the library unpacks all of it, by the same
-/// decoder, which has the last word on pages that are no gzip.
+/// Rejects a page whose decompressed size exceeds its stated size. The library decompresses the
+/// whole page with the same decoder, and reports pages that are not valid gzip.
 fn check_gzip(page: impl Read, unpacked: u64) -> Result<(), String> {
     let mut content = MultiGzDecoder::new(page).take(unpacked.saturating_add(1));
     match io::copy(&mut content, &mut io::sink()) {
@@ -139,23 +140,23 @@ fn check_gzip(page: impl Read, unpacked: u64) -> Result<(), String> {
     }
 }
 
-/// What the header of a page says.
+/// The header of a page.
 #[derive(Default)]
 struct Page {
-    /// 0 and 3: values, 2: a dictionary.
+    /// 0 and 3: values; 2: a dictionary.
     kind: Option<i32>,
     uncompressed: Option<i32>,
     compressed: Option<i32>,
     values: Option<i32>,
     encoding: Option<i32>,
-    /// Bytes of levels that are not packed, in version 2.
+    /// The sizes in bytes of the uncompressed levels, in version 2.
     levels: [i32; 2],
-    /// Whether the page is stored as it is in a column that is packed.
+    /// Whether the page is stored uncompressed in a compressed column.
     is_plain: bool,
 }
 
-/// The header of a page, strictly: every known field with its type, and the one structure that the
-/// kind of the page has.
+/// Parses the header of a page strictly: every known field must have its type, and only the
+/// structure for the page's kind may be present.
 fn page<R: Read>(header: &mut Thrift<R>) -> Option<Page> {
     let mut page = Page::default();
     let mut structure = None;
@@ -164,7 +165,7 @@ fn page<R: Read>(header: &mut Thrift<R>) -> Option<Page> {
         (2, INTEGER) => this.integer().map(|x| page.uncompressed = Some(x)),
         (3, INTEGER) => this.integer().map(|x| page.compressed = Some(x)),
         (4, INTEGER) => this.integer().map(drop),
-        // Of values, an index, a dictionary, and values of version 2.
+        // Structures for values (5), an index (6), a dictionary (7), and values of version 2 (8).
         (5..=8, STRUCTURE) if structure.is_none() => {
             structure = Some(field);
             this.fields(|this, inner, kind| match (field, inner, kind) {

@@ -1,8 +1,8 @@
-//! Tables of typed columns as lines of text, one row after the other.
+//! Conversion of tables of typed columns to lines of text, row by row.
 //!
-//! What a file asks for is checked before it is decoded (`pages.rs`, `blocks.rs`), a panic of the
-//! library that decodes it is an error, and the text is read under the same limits as any
-//! other.
+//! The memory needs of a file are checked before it is decoded (`pages.rs`, `blocks.rs`). A panic
+//! of the decoding library becomes an error. The text is read under the same limits as text from
+//! any other file.
 
 use crate::data::read::columnar::cells::{CellWriter, is_read, quote};
 use crate::data::read::columnar::{Kind, blocks, footer, pages};
@@ -23,10 +23,10 @@ use std::path::Path;
 use std::sync::{Arc, Once};
 use vdn_train::data::{DataError, DelimitedFile, FileForm, NumberForm};
 
-/// Rows of Parquet that are decoded at a time; Arrow has blocks of its own.
+/// The number of Parquet rows that are decoded at a time; Arrow files have their own blocks.
 const BATCH: usize = 1024;
 
-/// Text that is made at a time, but for a longer row.
+/// The number of bytes of text that are produced at a time; a longer row is produced whole.
 const PIECE: usize = 1 << 16;
 
 type Batches = Box<dyn Iterator<Item = Result<RecordBatch, ArrowError>>>;
@@ -72,23 +72,23 @@ pub(super) fn open(
     DelimitedFile::from_rows(&file, rows, stored, form, limits)
 }
 
-/// A column of a file.
+/// A column of the file.
 struct Column {
     name: String,
-    /// Whether its values are read; its cells are empty otherwise.
+    /// Whether the values of the column are read; otherwise its cells are empty.
     is_read: bool,
 }
 
-/// What a file holds.
+/// The content of a file.
 struct Table {
     columns: Vec<Column>,
     rows: u64,
-    /// The columns that are read.
+    /// Batches with the columns that are read.
     batches: Batches,
 }
 
-/// The columns of a file. One of a type that cannot be read is refused, unless the columns to take
-/// are named, and it is none of them.
+/// Returns the columns of a file. A column whose type cannot be read is an error, unless the
+/// options name the columns to use and this column is not among them.
 fn columns(schema: &Schema, options: &SeriesOptions) -> Result<Vec<Column>, String> {
     let fields = schema.fields().iter().enumerate();
     let column = |(place, field): (usize, &Arc<Field>)| {
@@ -111,7 +111,7 @@ fn columns(schema: &Schema, options: &SeriesOptions) -> Result<Vec<Column>, Stri
     fields.map(column).collect()
 }
 
-/// The names of columns in the options.
+/// Returns the column names in the options.
 fn named(options: &SeriesOptions) -> impl Iterator<Item = &String> {
     let time = match &options.time {
         TimeColumn::Named(name) => Some(name),
@@ -126,7 +126,7 @@ fn named(options: &SeriesOptions) -> impl Iterator<Item = &String> {
         .chain(time)
 }
 
-/// The places of the columns that are read.
+/// Returns the positions of the columns that are read.
 fn places(columns: &[Column]) -> Vec<usize> {
     (0..columns.len()).filter(|&place| columns[place].is_read).collect()
 }
@@ -146,7 +146,8 @@ fn parquet(file: File, options: &SeriesOptions) -> Result<Table, String> {
     }
     let rows = u64::try_from(rows).map_err(|_| "its tables are damaged")?;
     check_texts(&found, &columns)?;
-    // Texts as views: a long one in a dictionary is in memory once, however often it comes.
+    // Decodes texts as views: a long text in a dictionary is in memory once, however often it
+    // occurs.
     let fields = found.schema().fields().iter().map(|field| match plain(field.data_type()) {
         Some(values) => Arc::new(Field::clone(field).with_data_type(values)),
         None => Arc::clone(field),
@@ -162,8 +163,7 @@ fn parquet(file: File, options: &SeriesOptions) -> Result<Table, String> {
     Ok(Table { columns, rows, batches: Box::new(batches) })
 }
 
-/// Refuses texts that the file does not mark as UTF-8: the library looks at the bytes of marked
-/// ones alone.
+/// Rejects texts that the file does not mark as UTF-8: the library validates only marked texts.
 fn check_texts(found: &ArrowReaderMetadata, columns: &[Column]) -> Result<(), String> {
     let (schema, fields) = (found.parquet_schema(), found.schema().fields());
     for leaf in 0..schema.num_columns() {
@@ -182,7 +182,7 @@ fn check_texts(found: &ArrowReaderMetadata, columns: &[Column]) -> Result<(), St
     Ok(())
 }
 
-/// Another type to decode values of this one to.
+/// Returns the type to decode values of this type to, if it is another one.
 fn plain(of: &DataType) -> Option<DataType> {
     match of {
         DataType::Utf8 | DataType::LargeUtf8 => Some(DataType::Utf8View),
@@ -214,12 +214,12 @@ fn arrow(file: File, options: &SeriesOptions) -> Result<Table, String> {
 }
 
 thread_local! {
-    /// Whether a panic of this thread becomes an error, of which nothing else is to be said.
+    /// Whether a panic of this thread becomes an error. The panic hook then prints nothing.
     static GUARDED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// What `act` gives; an error, too, where the library fails otherwise. The first call sets a panic
-/// hook, which hands on all panics that are not its own.
+/// Returns the result of `act`, and turns a panic of the library into an error. The first call
+/// installs a panic hook, which passes on all other panics.
 fn guarded<V>(kind: Kind, act: impl FnOnce() -> Result<V, String>) -> Result<V, String> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
@@ -239,27 +239,27 @@ fn guarded<V>(kind: Kind, act: impl FnOnce() -> Result<V, String>) -> Result<V, 
     }
 }
 
-/// The rows of a file as lines.
+/// A reader of the rows of a file as lines.
 struct Rows {
     kind: Kind,
     columns: Vec<Column>,
     batches: Batches,
-    /// The batch that lines are made of: its rows, and how each of its columns is written.
+    /// The current batch: its number of rows, and a writer for each of its columns.
     batch: Option<(usize, Vec<CellWriter>)>,
-    /// The next of its rows, and the rows of the batches before it.
+    /// The next row of the current batch; `before` is the number of rows in the batches before it.
     row: usize,
     before: u64,
-    /// The rows that the file says it has.
+    /// The number of rows that the file states.
     rows: u64,
-    /// Lines that were not taken yet, from `at` on.
+    /// Lines that were not read yet, from `at` on.
     text: Vec<u8>,
     at: usize,
-    /// The bytes that a row may have.
+    /// The maximum number of bytes of a row.
     most: u64,
 }
 
 impl Rows {
-    /// Makes lines, up to a piece of text; none at the end of the file.
+    /// Produces lines, up to one piece of text; nothing at the end of the file.
     fn make(&mut self) -> Result<(), String> {
         let mut text = String::new();
         while text.len() < PIECE {
@@ -271,7 +271,7 @@ impl Rows {
                 Some((_, writers)) => {
                     let start = text.len();
                     self.line(writers, &mut text)?;
-                    // A line of its own, not a blank one.
+                    // An empty line would be skipped; quotes make it a row.
                     if self.columns.len() == 1 && text.len() == start {
                         text.push_str("\"\"");
                     }
@@ -292,7 +292,7 @@ impl Rows {
         Ok(())
     }
 
-    /// What writes the columns of a batch.
+    /// Returns the writers for the columns of a batch.
     fn writers(&self, batch: &RecordBatch) -> Result<Vec<CellWriter>, String> {
         let read = self.columns.iter().enumerate().filter(|(_, column)| column.is_read);
         if batch.num_columns() != read.clone().count() {
@@ -318,7 +318,7 @@ impl Rows {
                 format!("row {row}, column {} (`{}`): {what}", place + 1, column.name)
             };
             writer.write(self.row, text).map_err(wrong)?;
-            // Quotes within a text are two.
+            // Quotes within a text are doubled.
             if (text.len() - start) as u64 > self.most.saturating_mul(2) {
                 let most = self.most;
                 return Err(wrong(format!(

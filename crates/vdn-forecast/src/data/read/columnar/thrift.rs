@@ -1,21 +1,21 @@
-//! Structures in Thrift's compact protocol, read with all the care that the checks of sizes need:
-//! what is not as writers write it is damage.
+//! A strict reader of structures in Thrift's compact protocol, for the size checks. Anything that
+//! writers do not produce counts as damage.
 
 use std::io::{self, Read};
 
-/// Types of fields in the compact protocol.
+/// The types of fields in the compact protocol.
 pub(super) const TRUE: u8 = 1;
 pub(super) const FALSE: u8 = 2;
 pub(super) const INTEGER: u8 = 5;
 pub(super) const STRUCTURE: u8 = 12;
 
-/// A list.
+/// The type of a list.
 pub(super) const LIST: u8 = 9;
 
-/// Nested structures that are passed over; those of the format are eight deep.
+/// The maximum nesting of skipped structures; the format itself nests eight deep.
 pub(super) const DEPTH: usize = 24;
 
-/// Reads structures, and counts their bytes. `None` stands for damage.
+/// Reads structures and counts their bytes. `None` means that the data are damaged.
 pub(super) struct Thrift<R> {
     input: io::Take<R>,
     pub(super) read: u64,
@@ -26,9 +26,9 @@ impl<R: Read> Thrift<R> {
         Self { input, read: 0 }
     }
 
-    /// Hands the number and type of each field of a structure to `take`, which reads its value.
-    /// Numbers have to rise, as writers have them: a reader that takes the first of two, or the
-    /// last, reads another structure.
+    /// Passes the number and type of each field of a structure to `take`, which reads its value.
+    /// Field numbers have to increase, as writers produce them. With repeated fields, this reader
+    /// and the library could read different values.
     pub(super) fn fields(
         &mut self,
         mut take: impl FnMut(&mut Self, i64, u8) -> Option<()>,
@@ -81,14 +81,14 @@ impl<R: Read> Thrift<R> {
         }
     }
 
-    /// The number and type of the elements of a list.
+    /// Returns the number and the type of the elements of a list.
     pub(super) fn list(&mut self) -> Option<(u64, u8)> {
         let byte = self.byte()?;
         let count = if byte >> 4 == 15 { self.varint()? } else { u64::from(byte >> 4) };
         Some((count, byte & 15))
     }
 
-    /// Of a list or a map, where a truth takes a byte.
+    /// Skips an element of a list or a map, in which a boolean takes a byte.
     fn skip_element(&mut self, kind: u8, depth: usize) -> Option<()> {
         match kind {
             TRUE | FALSE => self.byte().map(drop),

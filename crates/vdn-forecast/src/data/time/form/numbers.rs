@@ -1,21 +1,21 @@
-//! Dates that are numbers: seconds since 1970, days since 1899-12-30, years with a fraction.
+//! Dates as numbers: seconds since 1970, days since 1899-12-30, years with a fraction.
 
 use super::Moment;
 use crate::data::time::{DAY, SECOND, micros_of};
 use jiff::civil::Date;
 
-/// Days from 1899-12-30 to 1970-01-01.
+/// The number of days from 1899-12-30 to 1970-01-01.
 const SERIAL_1970: f64 = 25_569.0;
 
-/// How much of a month may be missing at its beginning: `1990.083` is February, 0.996 months after
-/// the first of January.
+/// The fraction of a month by which a rounded value may fall short of its start: `1990.083` is
+/// February, but 0.996 months after the first of January.
 const ROUNDED: f64 = 0.05;
 
 fn number(text: &str) -> Option<f64> {
     text.replace(',', ".").parse().ok().filter(|x: &f64| x.is_finite())
 }
 
-/// A number of parts of a second since 1970.
+/// Parses a number of parts of a second since 1970.
 pub(super) fn unix(text: &str, per_second: i64) -> Option<Moment> {
     let whole = text.strip_suffix(".0").unwrap_or(text);
     let number = match whole.parse::<i64>() {
@@ -27,7 +27,7 @@ pub(super) fn unix(text: &str, per_second: i64) -> Option<Moment> {
     (clock.abs() < 3_000_000 * DAY).then_some(Moment { clock, offset: Some(0) })
 }
 
-/// A year and its part that is over.
+/// Parses a year with its elapsed fraction.
 pub(super) fn decimal_year(text: &str, per_year: i64) -> Option<Moment> {
     let number = number(text).filter(|x| (1000.0..3000.0).contains(x))?;
     let part = match per_year {
@@ -40,7 +40,7 @@ pub(super) fn decimal_year(text: &str, per_year: i64) -> Option<Moment> {
     Some(Moment { clock, offset: None })
 }
 
-/// A day of a spreadsheet, to the second: five decimals of a day are not exact.
+/// Parses a spreadsheet day, rounded to the second: five decimals of a day are not exact.
 pub(super) fn serial_day(text: &str) -> Option<Moment> {
     let days = number(text).filter(|x| (1.0..100_000.0).contains(x))?;
     let seconds = ((days - SERIAL_1970) * 86_400.0).round() as i64;

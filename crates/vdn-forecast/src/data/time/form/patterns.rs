@@ -1,4 +1,4 @@
-//! Patterns that dates are tried in: each date with each time of day and each offset, and months.
+//! The patterns to try for dates: each date with each time of day and each offset, and months.
 
 /// Dates with a day. Months have the first three letters of their English names.
 pub(super) const DATES: [&str; 35] = [
@@ -39,7 +39,7 @@ pub(super) const DATES: [&str; 35] = [
     "%A, %b %d, %Y",
 ];
 
-/// Months and weeks, which stand for their first days.
+/// Months and weeks; each stands for its first day.
 pub(super) const MONTHS: [&str; 20] = [
     "%G-W%V", "%GW%V", "%G W%V", "%Y:%m", "%Y.%m", "%Y-%m", "%Y/%m", "%Y %m", "%b %Y", "%b-%Y",
     "%b/%Y", "%b/%y", "%b-%y", "%b %y", "%m/%Y", "%m-%Y", "%YM%m", "%Y-%b", "%Y %b", "%Y%m",
@@ -71,5 +71,5 @@ pub(super) const TIMES: [&str; 22] = [
     "-%H",
 ];
 
-/// Offsets from UTC behind a time.
+/// Offsets from UTC after a time.
 pub(super) const OFFSETS: [&str; 7] = ["", "Z", "%z", "%:z", " %z", " %:z", " UTC"];

@@ -1,7 +1,7 @@
 use super::DateForm;
 use crate::data::time::{DAY, SECOND};
 
-/// Microseconds at 2016-07-01 00:00.
+/// Microseconds since 1970 at 2016-07-01 00:00.
 const FIRST: i64 = 1_467_331_200 * SECOND;
 const HOUR: i64 = 3600 * SECOND;
 
@@ -222,10 +222,10 @@ fn days_and_months_are_told_apart_by_all_texts() {
     assert_eq!(forms(&["01/02/2021", "13/02/2021"]), ["%d/%m/%Y"]);
     assert_eq!(forms(&["01/02/2021", "02/13/2021"]), ["%m/%d/%Y"]);
     assert_eq!(forms(&["01/02/2021", "02/03/2021"]), ["%d/%m/%Y", "%m/%d/%Y"]);
-    // Both readings are one.
+    // Both readings are the same.
     assert_eq!(forms(&["01/01/2021", "02/02/2021"]).len(), 1);
     assert_eq!(forms(&["01.02.2021 10:00", "02.02.2021 11:00"]), ["%d.%m.%Y %H:%M"]);
-    // Text below the table does not count, half of all texts does.
+    // Text below the table is tolerated, but not as half of all texts.
     assert_eq!(forms(&["01/02/2021", "13/02/2021", "Source"]), ["%d/%m/%Y"]);
     assert!(forms(&["01/02/2021", "13/02/2021", "a", "b"]).is_empty());
 }
@@ -271,7 +271,7 @@ fn dashes_before_times_are_told_from_offsets_by_all_texts() {
     assert_eq!(forms(&days), ["%Y-%m-%d%:z"]);
     assert_eq!(forms(&["2021-03-01-00:00", "2021-03-01-01:00"]), ["%Y-%m-%d-%H:%M"]);
     assert_eq!(forms(&["2021-03-01-00", "2021-03-01-01"]), ["%Y-%m-%d-%H"]);
-    // ISO reads a part of these, another form all.
+    // ISO matches some of these texts, another form all of them.
     assert_eq!(forms(&["2021-03-01 9", "2021-03-01 10", "2021-03-01 11"]), ["%Y-%m-%d %H"]);
 }
 

@@ -10,7 +10,7 @@ fn times(texts: &[&str]) -> Vec<i64> {
     texts.iter().map(|text| of(text).unwrap().clock).collect()
 }
 
-/// Times every `step` from a first one on.
+/// Times at every `step` from `first` on.
 fn every(step: Step, first: &str, rows: i64) -> Vec<i64> {
     let start = times(&[first])[0];
     (0..rows).map(|row| step.advance(start, row).unwrap()).collect()
@@ -62,17 +62,17 @@ fn calendar_days() {
     let working = Step::LastWorkingDays(1);
     assert_eq!(Step::of_times(&last), Ok(working));
     assert_eq!(every(working, "2021-01-29", 5), last);
-    // They begin on the 28th and stay at the end.
+    // They begin on the 28th of February and stay at the end of the month.
     let short = times(&["2001-02-28", "2001-03-30", "2001-04-30", "2001-05-31", "2001-06-29"]);
     assert_eq!(Step::of_times(&short), Ok(working));
     assert_eq!(every(working, "2001-02-28", 5), short);
-    // Friday, Monday; Saturday is between them.
+    // A Friday, a Monday, and the Saturday between them.
     let days = times(&["2021-01-08", "2021-01-11", "2021-01-09"]);
     assert_eq!(Step::WorkingDays.between(days[0], days[1]), Some(1));
     assert_eq!(Step::WorkingDays.between(days[0], days[2]), None);
     assert_eq!(Step::WorkingDays.advance(days[0], 1), Some(days[1]));
     assert_eq!(Step::WorkingDays.advance(days[1], -1), Some(days[0]));
-    // Four weeks are four weeks.
+    // Steps of exactly four weeks are not months.
     let four = every(Step::Seconds(28 * 86_400), "2020-01-01", 30);
     assert_eq!(Step::of_times(&four), Ok(Step::Seconds(28 * 86_400)));
     assert_eq!(Step::Seconds(3600).between(0, HOUR / 2), None);
@@ -86,7 +86,7 @@ fn irregular_times_have_no_step() {
     let error = Step::of_times(&random).unwrap_err();
     assert!(error.contains("that of") && error.contains("% of them only"), "{error}");
     assert!(Step::of_times(&[0]).is_err());
-    // Most rows are missing, and all that are there stand on one grid.
+    // Most rows are missing, but the others are on one grid.
     let hours = [0, 1, 3, 4, 7, 12, 13, 15, 24, 25, 31, 40].map(|hour| hour * HOUR);
     assert_eq!(Step::of_times(&hours), Ok(Step::Seconds(3600)));
 }

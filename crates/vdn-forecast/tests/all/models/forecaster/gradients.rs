@@ -1,4 +1,4 @@
-//! The gradients of whole forecasters, in f64, against central differences.
+//! The gradients of whole forecasters in f64, compared with central differences.
 
 use crate::models::support::{sampled, wrong_gradients};
 use vdn_autograd::Score;
@@ -11,7 +11,7 @@ use vdn_tensor::kernels::Pool;
 #[test]
 fn whole_forecasters_have_the_gradients_of_their_loss() {
     let default = sampled();
-    // A weight of the KL that can be seen beside the score.
+    // A weight of the KL that is large enough to matter beside the score.
     let beta = 0.05;
     let cases = [
         ("default", ForecasterConfig { beta, ..default }),

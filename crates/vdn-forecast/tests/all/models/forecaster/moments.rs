@@ -1,4 +1,4 @@
-//! Forecasts by moments: exact where they are, and close to many samples elsewhere.
+//! Forecasts by moments: exact in some models, and close to many samples in others.
 
 use crate::models::support::{Data, KEY, build_small, normals, predict, sampled, scatter, small};
 use vdn_forecast::forecaster::{Aggregation, Forecaster, ForecasterConfig, Prediction, Variant};
@@ -6,14 +6,15 @@ use vdn_forecast::modules::{Centre, OutputNoiseMode};
 use vdn_model::core::Parameters;
 use vdn_model::units::{Intervention, PerLayer, SigmaMode, UnitFamily};
 
-/// Sets every number of the parameters of this name.
+/// Sets all numbers of the parameter with this name.
 fn fill(parameters: &mut Parameters<f64>, name: &str, values: &[f64]) {
     let id = parameters.find(name).expect("a parameter of the model");
     let data = parameters.data_mut(id.index());
     data.iter_mut().zip(values.iter().cycle()).for_each(|(x, v)| *x = *v);
 }
 
-/// With the direct path of the head alone a forecast is an affine function of independent units: written out as sums.
+/// With only the direct path of the head, a forecast is an affine function of independent units,
+/// here written as sums.
 #[test]
 fn the_direct_path_of_one_layer_is_exact_to_rounding() {
     let cases = [
@@ -37,7 +38,7 @@ fn the_direct_path_of_one_layer_is_exact_to_rounding() {
         let data = Data::new(model.config(), 5, 1);
         let got = model.predict_moments(&parameters, &data.batch()).unwrap();
         assert_eq!(got.shape, [5, 3]);
-        // The twin with the same numbers sends means: its forecast is the mean.
+        // A twin with the same numbers passes on means, so its forecast is the mean.
         let twin = ForecasterConfig { variant: Variant::Twin, ..*model.config() };
         let (twin, _) = Forecaster::new::<f64>(twin, 0).unwrap();
         let mean = predict(&twin, &parameters, &data, KEY, Intervention::None).unwrap();
@@ -66,7 +67,7 @@ fn the_direct_path_of_one_layer_is_exact_to_rounding() {
     }
 }
 
-/// Mean and variance over samples of every window and step.
+/// The mean and variance over samples of every window and step.
 fn of_samples(prediction: &Prediction) -> Vec<[f64; 2]> {
     let [samples, batch, horizon] = prediction.shape;
     let n = samples as f64;
@@ -78,14 +79,15 @@ fn of_samples(prediction: &Prediction) -> Vec<[f64; 2]> {
     (0..batch * horizon).map(of).collect()
 }
 
-/// The whole head on models of which every part does something: the error against 10 000 samples, in deviations of the units'
-/// part and as a share of its variance. Sampling alone is off by 0.03 deviations and 4 % in the worst of twelve.
+/// The whole head, in models in which every part has an effect. The error is relative to 10 000
+/// samples, in deviations of the units' part and as a share of its variance. In the worst of twelve
+/// cases, sampling alone is off by 0.03 deviations and 4 %.
 #[test]
 fn whole_models_are_close_to_ten_thousand_samples() {
     type Change = fn(&mut ForecasterConfig);
     let cases: [(&str, Change, f64); 8] = [
         ("64 units", |c| c.units = 64, 0.08),
-        // The normalisation of few activities fluctuates.
+        // With few activities, the normalisation fluctuates.
         ("8 units", |c| c.units = 8, 0.30),
         ("not gated", |c| (c.units, c.gated) = (64, false), 0.08),
         ("laplace", |c| (c.units, c.family) = (64, PerLayer::all(UnitFamily::Laplace)), 0.08),
@@ -131,7 +133,7 @@ fn single_precision_has_the_moments_of_double() {
         let from: Vec<f64> = parameters.data_mut(index).to_vec();
         single.data_mut(index).iter_mut().zip(from).for_each(|(to, x)| *to = x as f32);
     }
-    // More windows than are carried together.
+    // More windows than are processed together.
     let data = Data::<f64>::new(model.config(), 37, 1);
     let narrow = |x: &[f64]| x.iter().map(|&x| x as f32).collect::<Vec<f32>>();
     let rounded = Data {
@@ -145,7 +147,7 @@ fn single_precision_has_the_moments_of_double() {
         assert!((got.mean[i] - want.mean[i]).abs() < 1e-5 * (1.0 + want.mean[i].abs()), "{i}");
         assert!((got.variance[i] / want.variance[i] - 1.0).abs() < 1e-5, "{i}");
     }
-    // A window's moments do not depend on the others.
+    // The moments of a window do not depend on the other windows.
     let one = Data {
         current: data.current[8 * 20..8 * 21].to_vec(),
         previous: data.previous[8 * 20..8 * 21].to_vec(),
@@ -192,7 +194,7 @@ fn what_has_no_moments_is_refused_by_name() {
     let mut short = Data::new(model.config(), 2, 0);
     short.previous.truncate(3);
     assert!(model.predict_moments(&parameters, &short.batch()).is_err());
-    // Whatever weight is not a number is named.
+    // The error names each weight that is not a number.
     let data = Data::new(model.config(), 2, 0);
     for name in [
         "neuron.mu.weight",
@@ -208,7 +210,7 @@ fn what_has_no_moments_is_refused_by_name() {
         let error = model.predict_moments(&broken, &data.batch()).unwrap_err().to_string();
         assert!(error.contains("not finite"), "{name}: {error}");
     }
-    // Deviations beyond all bounds are at their limit, as samples' are.
+    // Deviations beyond the limits are clamped, as in sampling.
     fill(&mut parameters, "neuron.log_sigma_layer.weight", &[1e300]);
     fill(&mut parameters, "head.delta.weight", &normals(4, 12));
     let found = model.predict_moments(&parameters, &data.batch()).unwrap();

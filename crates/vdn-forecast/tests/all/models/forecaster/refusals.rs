@@ -1,4 +1,4 @@
-//! What is wrong with weights, configurations and batches is said by name.
+//! Errors in weights, configurations and batches are reported by name.
 
 use crate::models::support::{Data, KEY, build_small, loss, predict, sampled, small};
 use vdn_forecast::forecaster::{Aggregation, Forecaster, ForecasterConfig, Variant};

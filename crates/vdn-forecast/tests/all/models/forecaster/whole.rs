@@ -1,4 +1,4 @@
-//! The forecaster: shapes, sizes, start, twin, interventions, objectives.
+//! The forecaster: shapes, sizes, initial state, twin, interventions, objectives.
 
 use crate::models::support::{
     Data, KEY, build_small as build, loss, predict, sampled, scatter, small,
@@ -40,7 +40,8 @@ fn shapes_of_predictions_and_losses() {
 
 #[test]
 fn parameters_in_use_are_counted_by_hand() {
-    // L 8, H 3, width 5, N 4, head 4. Encoder: two 5x8 maps, two 5x5, one 5x15, each with bias, and a norm of 2 x 5.
+    // L 8, H 3, width 5, N 4, head 4. The encoder has two 5x8 maps, two 5x5 and one 5x15, each with
+    // bias, and a norm of 2 x 5.
     let encoder = 2 * (40 + 5) + 2 * (25 + 5) + (75 + 5) + 10;
     let mu = |k: usize| 4 * k * 5 + 4 * k;
     // Head on c channels: norm, hidden, direct, gate and delta.
@@ -160,14 +161,15 @@ fn with_vanishing_sigma_the_forecaster_becomes_its_twin() {
             prediction.means.chunks(15).flat_map(|sample| sample.iter().zip(&reference.means));
         pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
     };
-    // The noise is the same, so the distance is c sigma + O(sigma^2): ten times less sigma, ten times less distance, up to
-    // a relative O(1e-3) times a ratio of derivatives that is of order one here.
+    // The noise is the same, so the distance is c sigma + O(sigma^2). A tenth of sigma gives a
+    // tenth of the distance, up to a relative O(1e-3) times a ratio of derivatives that is of order
+    // one here.
     let (far, near) = (distance(1e-3), distance(1e-4));
     assert!(far > 1e-5, "the samples do not reach the forecast: {far}");
     assert!((far / near - 10.0).abs() < 0.2, "{far} {near}");
 }
 
-/// A forecaster whose predictions see the windows through the latent alone.
+/// A forecaster whose predictions depend on the windows only through the latent.
 fn latent_only(variant: Variant) -> (Forecaster, Parameters<f64>) {
     let (model, mut parameters) = build(ForecasterConfig {
         normalization: Centre::Off,
@@ -194,7 +196,8 @@ fn permuting_moves_every_latent_to_another_window() {
         let permuted = predict(&model, &parameters, &data, KEY, Intervention::Permute).unwrap();
         let again = predict(&model, &parameters, &data, KEY, Intervention::Permute).unwrap();
         assert_eq!(permuted.means, again.means);
-        // Where each row of the permuted forecast comes from; rows differ by far more than rounding.
+        // The source row of each row of the permuted forecast. Rows differ by much more than
+        // rounding.
         let order = |sample: usize| -> Vec<Option<usize>> {
             let same = |a: &[f64], b: &[f64]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-12);
             let from = |row: &[f64]| rows(&plain, sample).position(|other| same(row, other));
@@ -253,7 +256,7 @@ fn a_model_and_its_twin_start_from_the_same_weights() {
     }
 }
 
-/// Objectives against sums written out by hand from the samples, the predictions and sigma.
+/// Objectives, compared with sums written out from the samples, the predictions and sigma.
 #[test]
 fn objectives_are_the_bounds_they_are_named_after() {
     let sigma: f64 = 0.7;
@@ -294,7 +297,7 @@ fn objectives_are_the_bounds_they_are_named_after() {
             (0..3).map(term).sum()
         };
         let at = |s: usize, i: usize| z[(s * 5 + b) * 4 + i];
-        // Antithetic pairs: their middle is mu.
+        // Antithetic pairs: their mean is mu.
         let mu = |i: usize| 0.5 * (at(0, i) + at(1, i));
         let ratio = |s: usize| -> f64 {
             let term =
