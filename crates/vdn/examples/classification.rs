@@ -1,5 +1,6 @@
-//! Three classes of points in a plane, of which some cannot be told apart: a network of
-//! distributional units says so, and abstains where no answer is cheaper than a wrong one.
+//! Classifies points in a plane into three classes that overlap. The network of distributional
+//! units reports its uncertainty, and abstains where a wrong answer would cost more than no answer.
+//!
 //! `cargo run --release -p vdn --example classification`
 
 use std::fmt::Write;
@@ -35,7 +36,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let train = || train_task(&config, Some(&out), &interrupt, |_, _| {});
     println!("{}\n", Pool::new(0)?.run(train)?);
 
-    // At the centre of a class, and between two of them.
+    // A point at the centre of a class, and a point between two classes.
     let new = folder.path().join("new.csv");
     std::fs::write(&new, "x,y\n0.0,0.0\n1.0,0.0\n")?;
     let costs = Costs { abstain: 0.2, defer: None };

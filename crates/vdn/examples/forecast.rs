@@ -1,6 +1,7 @@
 //! Forecasting in a few calls: a run on the embedded series (daily weather of Seattle), its scores
-//! beside those of the twin and the baselines, and forecasts beyond the end of the data. `cargo run
-//! --release -p vdn --example forecast`
+//! beside the scores of the twin and the baselines, and forecasts beyond the end of the data.
+//!
+//! `cargo run --release -p vdn --example forecast`
 
 use vdn::forecast::config::RunConfig;
 use vdn::forecast::evaluate::Inference;
@@ -10,7 +11,7 @@ use vdn::forecast::run::{
 use vdn::prelude::Progress;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    // Keys are those of a configuration file; all others have their defaults.
+    // The keys are the keys of a configuration file. All other settings have their defaults.
     let config = RunConfig::from_toml(
         "[data]
          input_len = 60
@@ -34,7 +35,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     })?;
     println!("\n{report}\n");
 
-    // The directory is all that a forecast needs.
+    // A forecast needs only the run directory.
     let run = RunDirectory::open(&run)?;
     let steps = forecast_run_by(&run, ForecastOptions::default(), Inference::Samples)?;
     println!("{}", steps.csv.lines().take(4).collect::<Vec<_>>().join("\n"));
@@ -42,6 +43,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let options = ForecastOptions { content, ..ForecastOptions::default() };
     let weeks = forecast_run_by(&run, options, Inference::Samples)?;
     println!("{}", weeks.csv);
-    assert_eq!(steps.csv.lines().count(), 1 + 4 * 14); // a header, four series
+    assert_eq!(steps.csv.lines().count(), 1 + 4 * 14); // a header, and 14 steps of four series
     Ok(())
 }

@@ -1,7 +1,10 @@
-//! Units of a family that is not in the library: Gumbel's, which is skewed. The library's lists of
-//! families are closed (they are compiled for every SIMD level), the statistics of a layer are
-//! open: a layer that records them is trained, held and judged like any other. `cargo run --release
-//! -p vdn --example own_family`
+//! Units of a family that is not in the library: the Gumbel distribution, which is skewed.
+//!
+//! The library's lists of families are closed, because they are compiled for every SIMD level. The
+//! statistics of a layer are open: a layer that records them is trained, controlled and judged like
+//! any other layer.
+//!
+//! `cargo run --release -p vdn --example own_family`
 
 use vdn::autograd::{Error, UnitOutputs};
 use vdn::model::core::{Purpose, Stream};
@@ -14,7 +17,7 @@ const SAMPLES: usize = 8;
 const MEAN: f32 = 0.577_215_7;
 const VARIANCE: f32 = 1.644_934;
 
-/// `z = m(x) + b(x) g` with `g` of the standard member, which is the prior.
+/// Units `z = m(x) + b(x) g`, where `g` is a draw from the standard member, which is the prior.
 struct GumbelUnits {
     location: Linear,
     log_scale: Linear,
@@ -27,14 +30,14 @@ impl GumbelUnits {
         Ok(Self {
             location: Linear::new(&mut scope, "location", inputs, UNITS),
             log_scale: Linear::new(&mut scope, "log_scale", inputs, UNITS),
-            stream: scope.stream(Purpose::Units)?, // noise that no other module has
+            stream: scope.stream(Purpose::Units)?, // a noise stream that no other module uses
         })
     }
 
     fn forward(&self, graph: &mut Graph<'_, f32>, x: Var) -> Result<LayerOutput, Error> {
         let (m, l) = (self.location.forward(graph, x)?, self.log_scale.forward(graph, x)?);
         let rows = graph.tape.shape(x).rows();
-        // Half the sum of two squared normals is exponential, and -ln of that is Gumbel's.
+        // Half the sum of two squared normals is exponential; -ln of it has a Gumbel distribution.
         let mut noise = [0, 1].map(|_| vec![0.0_f32; SAMPLES * rows * UNITS]);
         (0..).zip(&mut noise).for_each(|(i, to)| graph.noise(self.stream).fill_normal(i, to));
         let tape = &mut *graph.tape;
@@ -46,7 +49,7 @@ impl GumbelUnits {
         let b = tape.exp(l)?;
         let spread = tape.mul(b, g)?;
         let z = tape.add(spread, m)?;
-        // KL = m - l + (b - 1) MEAN - 1 + E e^-z, the expectation by the samples; [units].
+        // KL = m - l + (b - 1) MEAN - 1 + E e^-z, with the expectation over the samples; [units].
         let minus = tape.neg(z)?;
         let tail = tape.exp(minus)?;
         let tail = tape.mean_axis(tail, 0)?;
@@ -57,7 +60,7 @@ impl GumbelUnits {
         let excess = tape.sub(excess, l)?;
         let kl = tape.add_scalar(excess, -1.0)?;
         let mean_kl = tape.mean_axis(kl, 0)?;
-        // The statistics, in units of the prior: (mean of z - MEAN) / deviation, and ln b^2.
+        // The statistics on the scale of the prior: (mean of z - MEAN) / deviation, and ln b^2.
         let mu = tape.scale(distance, 1.0 / VARIANCE.sqrt())?;
         let logvar = tape.scale(l, 2.0)?;
         let m1 = tape.mean_axis(mu, 0)?;
@@ -111,9 +114,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let units = GumbelUnits::new(&mut builder, 1)?;
     let network = Skewed { units, head: Linear::new(&mut builder, "head", UNITS, 1) };
     (trainer.train.epochs, trainer.train.batch, trainer.train.learning_rate) = (60, 64, 2e-2);
-    // The rate budget, the default, holds these units as it does normal ones.
+    // The default rate budget controls these units like normal units.
     let rate = &mut trainer.control.rate;
-    rate.relative = false; // these are nats of loss, no multiples of `kl_weight`
+    rate.relative = false; // the numbers below are nats of loss, not multiples of `kl_weight`
     (rate.low, rate.high, rate.stiffness, rate.gain, rate.limit) = (0.2, 0.6, 1.0, 0.1, 2.0);
     let trained = trainer.train(&network, &mut parameters, &data, |_| {})?;
     let best = &trained.history[trained.best_epoch - 1];

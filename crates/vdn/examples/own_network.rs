@@ -1,10 +1,11 @@
-//! A network of your own: it learns `y = sin(x)` through two layers of distributional units.
+//! Your own network: it learns `y = sin(x)` through two layers of distributional units.
+//!
 //! `cargo run --release -p vdn --example own_network`
 
 use vdn::prelude::*;
 
 /// Two layers of units, and a head that predicts the mean and the log-deviation of `y`. A network
-/// holds no numbers: its parts know which of the `Parameters` are theirs.
+/// holds no numbers: its parts know which of the `Parameters` belong to them.
 struct Regression {
     stack: Stack,
     head: Linear,
@@ -19,7 +20,7 @@ fn regression() -> Result<(Regression, Parameters<f32>), ModelError> {
     Ok((Regression { stack, head }, parameters))
 }
 
-/// This is all that a trainer has to know: the loss of a batch, and the layers of units.
+/// The trainer needs only the loss of a batch and the layers of units.
 impl Network<f32> for Regression {
     type Batch<'a> = RowBatch<'a, f32>;
     fn loss(
@@ -36,19 +37,19 @@ impl Network<f32> for Regression {
         let log_deviation = graph.tape.slice_axis(both, 2, 1, 1)?;
         let deviation = graph.tape.exp(log_deviation)?;
         let score = graph.tape.gaussian_nll(mean, deviation, y)?;
-        // Adds what the units pay: their KL, or what their controllers make of it.
+        // Adds the cost of the units: their KL, or the terms that their controllers set instead.
         locals.terms(graph, self, &units.layers, score)
     }
     fn layers(&self) -> Layers<'_> {
         self.stack.layers().into()
     }
     fn kl_weight(&self, _layer: usize) -> f64 {
-        1e-3 // the price of a nat, before controllers change it
+        1e-3 // the initial price of a nat; controllers may change it
     }
 }
 
-/// A controller of your own: the price of information rises from nothing over the first steps. It
-/// follows from the number of steps alone, so there is no state to save.
+/// Your own controller: the price of information rises from zero over the first steps. It depends
+/// only on the number of steps, so there is no state to save.
 #[derive(Debug)]
 struct SlowStart;
 
@@ -67,15 +68,15 @@ impl Controller for SlowStart {
     }
 }
 
-/// Trains in a folder, or goes on there; the run is interrupted after the step `stop`.
+/// Starts or resumes a training in a folder, and interrupts it after the step `stop`.
 fn run(data: &Rows, folder: &std::path::Path, stop: u64) -> Result<Parameters<f32>, TrainError> {
     let (network, mut parameters) = regression()?;
     let mut trainer = Trainer { files: Some(RunFiles::open(folder)?), ..Trainer::default() };
     (trainer.train.epochs, trainer.train.batch, trainer.train.learning_rate) = (60, 64, 1e-2);
-    trainer.train.selection = Selection::Last; // the epoch that is kept: controllers have settled
-    // Every layer has a rate budget: so many nats for each unit, and how firmly it is held.
+    trainer.train.selection = Selection::Last; // the last epoch: controllers have settled
+    // Every layer has a rate budget: an interval in nats per unit, and its strength.
     let rate = &mut trainer.control.rate;
-    rate.relative = false; // these are nats of loss, no multiples of `kl_weight`
+    rate.relative = false; // the numbers below are nats of loss, not multiples of `kl_weight`
     (rate.low, rate.high, rate.stiffness, rate.gain, rate.limit) = (0.08, 0.22, 0.2, 0.05, 0.3);
     let mut session = trainer.session(&network, &mut parameters, data)?;
     for layer in 0..2 {
@@ -90,7 +91,7 @@ fn run(data: &Rows, folder: &std::path::Path, stop: u64) -> Result<Parameters<f3
     let score = trained.history[trained.best_epoch - 1].validation_nll;
     println!("{score:.3} nats for each y of the validation rows");
     assert!(score < 0.8, "without its input, y costs 1.09 nats");
-    // The collapse verdict: which units live, and why the others do not.
+    // The verdict: which units are living, and why the others are not.
     let control = &mut trainer.controllers(&network)?;
     control.restore(trained.control.as_ref().expect("every layer has controllers"))?;
     let check = HealthCheck { diagnostics: &trainer.diagnostics, control, seen: &trained.seen };

@@ -1,20 +1,21 @@
-//! An operation of your own: the quantile loss, with forward and backward in one type. Its gradient
-//! is checked, and a line is fitted by it that nine of ten values lie below. `cargo run --release
-//! -p vdn --example own_operation`
+//! Your own operation: the quantile loss, with forward and backward in one type. The example checks
+//! its gradient, then fits a line with nine of ten values below it.
+//!
+//! `cargo run --release -p vdn --example own_operation`
 
 use vdn::autograd::{Error, Op, Shapes, check_gradients};
 use vdn::prelude::*;
 use vdn::tensor::kernels::{Formula, map};
 use vdn::tensor::{Real, ShapeError, ViewMut};
 
-/// `l(e) = max(tau e, (tau - 1) e)` with `e = y - prediction`: it is least, on average, at the
-/// quantile `tau` (Koenker and Bassett 1978). An operation holds its parameters; tensors come in as
-/// inputs.
+/// The quantile loss `l(e) = max(tau e, (tau - 1) e)` with `e = y - prediction`. Its mean is
+/// smallest at the quantile `tau` (Koenker and Bassett 1978). An operation holds its settings;
+/// tensors are its inputs.
 struct Pinball {
     tau: f64,
 }
 
-/// Formulas over [`Real`] run on SIMD lanes of any level, in both precisions.
+/// The formula. Formulas over [`Real`] run on SIMD lanes of any level, in both precisions.
 struct Value(f64);
 impl Formula<2, 1> for Value {
     #[inline(always)]
@@ -39,7 +40,7 @@ impl Formula<3, 1> for Pull {
 
 impl<T: Element> Op<T> for Pinball {
     fn name(&self) -> &'static str {
-        "pinball" // errors, reports and profiles say it
+        "pinball" // the name in errors, reports and profiles
     }
     fn output_shapes(&self, inputs: &[&Shape], outputs: &mut Shapes) -> Result<(), ShapeError> {
         if inputs.len() != 2 || inputs[0] != inputs[1] {
@@ -60,7 +61,7 @@ impl<T: Element> Op<T> for Pinball {
     ) {
         let Some(d) = d_outputs[0] else { return };
         for (d_input, sign) in d_inputs.iter_mut().zip([1.0, -1.0]) {
-            // `None`: nobody wants it. What is there is overwritten; the tape adds all uses up.
+            // `None`: not needed. Otherwise overwrite the buffer; the tape sums over all uses.
             let Some(d_input) = d_input else { continue };
             let sources = [inputs[0].data(), inputs[1].data(), d.data()];
             map(&Pull { tau: self.tau, sign }, sources, [d_input.data_mut()]);
@@ -74,13 +75,13 @@ fn pinball<T: Element>(tape: &mut Tape<T>, tau: f64, x: Var, y: Var) -> Result<V
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    // The same code in double precision, against differences.
+    // Compares the gradient with finite differences, in double precision.
     let [x, y] = [[0.1, -2.0, 3.0], [1.0, 1.0, 1.0]].map(|data| Tensor::from_slice([3], &data));
     let report = check_gradients(&[x?, y?], |tape, v| pinball(tape, 0.9, v[0], v[1]))?;
     println!("{report}");
     assert!(report.passed());
 
-    // y = x + noise; the 0.9 quantile lies 1.28 deviations of the noise above x.
+    // y = x + noise; the 0.9 quantile is 1.28 standard deviations of the noise above x.
     let rows = 4000;
     let mut inputs = vec![0.0_f32; rows];
     let mut targets = inputs.clone();

@@ -1,5 +1,6 @@
-//! The rows of a table whose noise is small but for every fifth row, learned by distributional
-//! units and by their deterministic twin.
+//! Regression on a table whose noise is small, except in every fifth row, by distributional units
+//! and by their deterministic twin.
+//!
 //! `cargo run --release -p vdn --example regression`
 
 use std::fmt::Write;
@@ -9,7 +10,7 @@ use vdn::tasks::run::{PredictFrom, predict_task, train_task};
 use vdn::tensor::parallel::Pool;
 use vdn::train::run::RunFolder;
 
-/// `y = sin x`, and noise of the deviation 0.1; in every fifth row of 1, which no input tells.
+/// `y = sin x` plus noise with deviation 0.1, or 1 in every fifth row, which no input reveals.
 fn table(rows: usize) -> String {
     let mut noise = vec![0.0_f64; 2 * rows];
     NoiseKey::new(3, 0, 0).fill_normal(0, &mut noise);
@@ -26,7 +27,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = tempfile::tempdir()?;
     let (file, out) = (folder.path().join("table.csv"), folder.path().join("run"));
     std::fs::write(&file, table(400))?;
-    // What is left out has its default; a file `config.toml` has the same form.
+    // Other settings have their defaults. A file `config.toml` has the same form.
     let config = TaskConfig::from_toml(&format!(
         "task = \"regression\"\n[data]\nfile = {file:?}\ntarget = [\"y\"]\n\
          [model]\nsamples = 16\n[train]\nepochs = 100\ntwin = true\n[choice]\nfolds = 2\n"
@@ -36,7 +37,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let report = Pool::new(0)?.run(train)?;
     println!("{report}\n");
 
-    // New rows: the mean, five quantiles, and the units' share of the variance.
+    // Predictions for new rows: the mean, five quantiles and the units' share of the variance.
     let new = folder.path().join("new.csv");
     std::fs::write(&new, "x\n0.0\n1.5\n3.1\n")?;
     println!("{}", predict_task(&RunFolder::open(&out)?, PredictFrom::Table(&new), None)?);

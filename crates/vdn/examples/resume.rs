@@ -1,4 +1,5 @@
-//! A run that is stopped and goes on: it ends in the very bits of one that was never stopped.
+//! Stops a run and resumes it: the result has the same bits as a run that was never stopped.
+//!
 //! `cargo run --release -p vdn --example resume`
 
 use std::path::Path;
@@ -30,10 +31,10 @@ impl Network<f32> for Regression {
     }
 }
 
-/// Trains in `folder`, or goes on there. A program asks for the interruption when it gets SIGINT or
-/// SIGTERM; here it is asked for after the step `stop`.
+/// Starts or resumes a training in `folder`. A real program requests the interruption on SIGINT or
+/// SIGTERM; this example requests it after the step `stop`.
 fn train(data: &Rows, folder: &Path, stop: u64) -> Result<Parameters<f32>, TrainError> {
-    // Built anew: of the same seed, so the first weights are the same. A checkpoint replaces them.
+    // Builds the network again from the same seed. A checkpoint then replaces the first weights.
     let mut parameters = Parameters::new();
     let mut builder = Builder::new(&mut parameters, 7);
     let stack = Stack::new(&mut builder, "units", &[LayerConfig::new(1, 16).into()])?;
@@ -41,9 +42,9 @@ fn train(data: &Rows, folder: &Path, stop: u64) -> Result<Parameters<f32>, Train
 
     let mut trainer = Trainer { files: Some(RunFiles::open(folder)?), ..Trainer::default() };
     (trainer.train.epochs, trainer.train.batch, trainer.train.learning_rate) = (12, 64, 1e-2);
-    trainer.train.checkpoint_every_epochs = 3; // and one when it is interrupted
+    trainer.train.checkpoint_every_epochs = 3; // and another one at an interruption
     let interrupt = trainer.interrupt.clone();
-    // From the newest whole checkpoint, or from the start where there is none.
+    // Continues from the newest complete checkpoint, or starts anew if there is none.
     let trained = trainer.resume(&network, &mut parameters, data, |progress| match progress {
         Progress::Step { done, total } if done == stop => {
             println!("interrupted at step {done} of {total}");

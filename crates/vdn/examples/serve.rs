@@ -1,7 +1,9 @@
-//! Serving: one model in several threads, without locks, and without the trainer (`vdn-model` and
-//! what is below it are enough). Parameters are shared; each thread has a tape of its own, which
-//! allocates nothing after the first request. The noise is addressed by the request, so an answer
-//! depends neither on the thread nor on the load. `cargo run --release -p vdn --example serve`
+//! Serves one model in several threads, without locks and without the trainer (`vdn-model` and the
+//! crates below it are enough). The threads share the parameters. Each thread has its own tape,
+//! which allocates nothing after the first request. The request determines the address of the
+//! noise, so an answer depends neither on the thread nor on the load.
+//!
+//! `cargo run --release -p vdn --example serve`
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use vdn::autograd::{Error, Tape};
@@ -12,20 +14,20 @@ use vdn::tensor::noise::NoiseKey;
 
 const INPUTS: usize = 4;
 
-/// A network holds no numbers, so it is shared as it is.
+/// The network. It holds no numbers, so threads can share it without a copy.
 struct Model {
     stack: Stack,
     head: Linear,
 }
 
-/// What a thread keeps between requests.
+/// The state that a thread keeps between requests.
 #[derive(Default)]
 struct Worker {
     tape: Tape<f32>,
     bindings: Bindings,
 }
 
-/// Mean and deviation of the answer over the samples of the units.
+/// Returns the mean and the standard deviation of the answer over the samples of the units.
 fn answer(
     worker: &mut Worker,
     (model, parameters): (&Model, &Parameters<f32>),
@@ -48,7 +50,7 @@ fn answer(
     Ok([mean, variance.sqrt()])
 }
 
-/// All answers, in the order of the requests.
+/// Returns all answers, in the order of the requests.
 fn serve(
     model: (&Model, &Parameters<f32>),
     requests: &[[f32; INPUTS]],
@@ -76,8 +78,8 @@ fn serve(
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    // Trained weights come from a file of safetensors (`vdn::train::run::load_weights`) or from
-    // anywhere else: `data_mut` is where they go. Here the first weights have to do.
+    // Trained weights come from a safetensors file (`vdn::train::run::load_weights`), or can be
+    // written through `data_mut`. This example uses the initial weights.
     let mut parameters = Parameters::<f32>::new();
     let mut builder = Builder::new(&mut parameters, 7);
     let layers = [LayerConfig::new(INPUTS, 32).into(), LayerConfig::new(32, 32).into()];

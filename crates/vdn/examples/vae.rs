@@ -1,6 +1,7 @@
 //! A variational autoencoder for binary images: an encoder, a layer of units, a decoder, and the
-//! evidence lower bound. The images are 6 x 6 with up to six bars; new ones are drawn from the
-//! prior. Then once more with a budget for the rate of each unit, under which all units live.
+//! evidence lower bound. The images are 6 x 6 with bars. The example draws new images from the
+//! prior. It then trains again with a budget for the rate of each unit, and all units live.
+//!
 //! `cargo run --release -p vdn --example vae`
 
 use vdn::autograd::Error;
@@ -21,7 +22,7 @@ impl Vae {
     fn new(units: usize, seed: u64) -> Result<(Self, Parameters<f32>), ModelError> {
         let mut parameters = Parameters::new();
         let mut builder = Builder::new(&mut parameters, seed);
-        // The units' heads see GELU of the encoder's output; `activation` of the layer says so.
+        // The layer applies GELU to the encoder's output (its setting `activation`).
         let layer = LayerConfig { train_samples: 2, ..LayerConfig::new(64, units) };
         let vae = Self {
             encoder: Linear::new(&mut builder, "encoder", PIXELS, 64),
@@ -32,7 +33,7 @@ impl Vae {
         Ok((vae, parameters))
     }
 
-    /// The logits of the pixels, `[..., pixels]`, of units `z` `[..., units]`.
+    /// Returns the logits of the pixels, `[..., pixels]`, for units `z` `[..., units]`.
     fn decode(&self, graph: &mut Graph<'_, f32>, z: Var) -> Result<Var, Error> {
         let hidden = self.hidden.forward(graph, z)?;
         let hidden = graph.tape.gelu(hidden)?;
@@ -52,7 +53,7 @@ impl Network<f32> for Vae {
         let context = self.encoder.forward(graph, image)?;
         let units = self.units.forward(graph, context)?;
         let logits = self.decode(graph, units.z)?; // [samples, rows, pixels]
-        // A mean over pixels; the bound has their sum.
+        // The loss is a mean over pixels; the bound needs the sum.
         let nll = graph.tape.bernoulli_nll(logits, image)?;
         let score = graph.tape.scale(nll, PIXELS as f32)?;
         locals.terms(graph, self, &units.layers, score)
@@ -60,14 +61,14 @@ impl Network<f32> for Vae {
     fn layers(&self) -> Layers<'_> {
         self.units.layers().into()
     }
-    // `kl_weight` is 1 by default: that of the bound.
+    // `kl_weight` is 1 by default, as in the bound.
 }
 
 /// Each row and each column of an image is a bar with probability 1/4.
 fn images(count: usize) -> Vec<f64> {
     let mut coins = vec![0.0_f64; count * 2 * SIDE];
     NoiseKey::new(11, 0, 0).fill_normal(0, &mut coins);
-    let bar = |x: &f64| *x > 0.6745; // the upper quarter of the normal distribution
+    let bar = |x: &f64| *x > 0.6745; // the upper quarter of a normal distribution
     let image = |bars: &[f64]| {
         let (rows, columns) = (bars[..SIDE].to_vec(), bars[SIDE..].to_vec());
         (0..PIXELS).map(move |i| f64::from(bar(&rows[i / SIDE]) || bar(&columns[i % SIDE])))
@@ -77,7 +78,7 @@ fn images(count: usize) -> Vec<f64> {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let inputs = images(2400);
-    let targets = vec![0.0; 2400]; // rows have targets; an autoencoder does not look at them
+    let targets = vec![0.0; 2400]; // `Rows` needs targets; an autoencoder ignores them
     let data = Rows::new([PIXELS, 1], inputs, targets)?.split_at(2000, 400)?;
     let (vae, mut parameters) = Vae::new(12, 3)?;
     let mut trainer = Trainer::default();
@@ -88,13 +89,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let best = &trained.history[trained.best_epoch - 1];
     println!("epoch {}: {:.2} nats for an image's pixels", trained.best_epoch, best.validation_nll);
 
-    // How much each unit knows of its image, in nats.
+    // The information of each unit about its image, in nats.
     let evaluator = Evaluator::new(&vae, &parameters, &data, NoiseSeed::from(3));
     let examples = Examples::<f32>::split(&data, Split::Validation);
     let seen = evaluator.validate(examples, &trainer.controllers(&vae)?)?;
     println!("rates {:.2?}", seen.layers[0].statistics.rate());
 
-    // New images: units drawn from the prior.
+    // New images, from units that are drawn from the prior.
     let (mut tape, mut bindings) = (Tape::new(), Bindings::new());
     let noise = NoiseKey::new(5, 0, 0);
     let mut graph = Graph::new(&mut tape, &parameters, &mut bindings, Mode::Evaluate, noise);
@@ -107,10 +108,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         });
         println!("{}", pixels.collect::<Vec<_>>().join("   "));
     }
-    // With independent pixels an image costs 24.7 nats.
+    // A model with independent pixels needs 24.7 nats per image.
     assert!(best.validation_nll + best.kl < 16.0, "{} {}", best.validation_nll, best.kl);
 
-    // The bound leaves most of many units empty. A budget, the default, shares the rate among them.
+    // With many units, the bound leaves most of them empty. The default rate budget prevents this.
     for mode in [ControlName::None, ControlName::Rate] {
         trainer.control.mode = mode;
         let (vae, mut parameters) = Vae::new(32, 3)?;
