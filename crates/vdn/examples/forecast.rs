@@ -43,6 +43,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let options = ForecastOptions { content, ..ForecastOptions::default() };
     let weeks = forecast_run_by(&run, options, Inference::Samples)?;
     println!("{}", weeks.csv);
-    assert_eq!(steps.csv.lines().count(), 1 + 4 * 14); // a header, four series
+    assert_eq!(steps.csv.lines().count(), 1 + 4 * 14); // a header, and 14 steps of four series
     Ok(())
 }

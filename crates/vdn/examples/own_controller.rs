@@ -6,8 +6,8 @@
 use vdn::model::controllers::{LayerControl, LayerControlConfig, StackControl};
 use vdn::prelude::*;
 
-/// An integral controller: the logarithm of the factor on all KL weights follows the excess of the
-/// layer's KL.
+/// An integral controller. It integrates the excess of the layer's KL into the logarithm of the
+/// factor on all KL weights.
 #[derive(Debug)]
 struct Thrift {
     /// The target KL of all units together, in nats.
@@ -94,7 +94,7 @@ fn spent(target: f64) -> Result<f64, Box<dyn std::error::Error>> {
     let mut trainer = Trainer::default();
     (trainer.train.epochs, trainer.train.batch, trainer.train.learning_rate) = (120, 64, 1e-2);
     trainer.train.selection = Selection::Last;
-    trainer.control.mode = ControlName::None; // none of the library's
+    trainer.control.mode = ControlName::None; // no controller of the library
     let mut session = trainer.session(&network, &mut parameters, &data)?;
     // A weight of 1e-2 per nat, times the factor.
     let config = LayerControlConfig { beta: 1e-2, ..LayerControlConfig::default() };

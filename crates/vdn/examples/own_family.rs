@@ -31,7 +31,7 @@ impl GumbelUnits {
         Ok(Self {
             location: Linear::new(&mut scope, "location", inputs, UNITS),
             log_scale: Linear::new(&mut scope, "log_scale", inputs, UNITS),
-            stream: scope.stream(Purpose::Units)?, // noise that no other module has
+            stream: scope.stream(Purpose::Units)?, // a noise stream that no other module uses
         })
     }
 
@@ -118,7 +118,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     (trainer.train.epochs, trainer.train.batch, trainer.train.learning_rate) = (60, 64, 2e-2);
     // The rate budget is the default. It controls these units as it controls normal ones.
     let rate = &mut trainer.control.rate;
-    rate.relative = false; // these are nats of loss, no multiples of `kl_weight`
+    rate.relative = false; // the numbers below are nats of loss, not multiples of `kl_weight`
     (rate.low, rate.high, rate.stiffness, rate.gain, rate.limit) = (0.2, 0.6, 1.0, 0.1, 2.0);
     let trained = trainer.train(&network, &mut parameters, &data, |_| {})?;
     let best = &trained.history[trained.best_epoch - 1];

@@ -44,7 +44,7 @@ impl Network<f32> for Regression {
         self.stack.layers().into()
     }
     fn kl_weight(&self, _layer: usize) -> f64 {
-        1e-3 // the price of a nat, before controllers change it
+        1e-3 // the initial price of a nat; controllers may change it
     }
 }
 
@@ -76,7 +76,7 @@ fn run(data: &Rows, folder: &std::path::Path, stop: u64) -> Result<Parameters<f3
     trainer.train.selection = Selection::Last; // the epoch that is kept: controllers have settled
     // Every layer has a rate budget: an interval of nats for each unit, and a stiffness.
     let rate = &mut trainer.control.rate;
-    rate.relative = false; // these are nats of loss, no multiples of `kl_weight`
+    rate.relative = false; // the numbers below are nats of loss, not multiples of `kl_weight`
     (rate.low, rate.high, rate.stiffness, rate.gain, rate.limit) = (0.08, 0.22, 0.2, 0.05, 0.3);
     let mut session = trainer.session(&network, &mut parameters, data)?;
     for layer in 0..2 {

@@ -15,7 +15,7 @@ struct Pinball {
     tau: f64,
 }
 
-/// Formulas over [`Real`] run on SIMD lanes of any level, in both precisions.
+/// The formula. Formulas over [`Real`] run on SIMD lanes of any level, in both precisions.
 struct Value(f64);
 impl Formula<2, 1> for Value {
     #[inline(always)]
@@ -40,7 +40,7 @@ impl Formula<3, 1> for Pull {
 
 impl<T: Element> Op<T> for Pinball {
     fn name(&self) -> &'static str {
-        "pinball" // errors, reports and profiles say it
+        "pinball" // the name in errors, reports and profiles
     }
     fn output_shapes(&self, inputs: &[&Shape], outputs: &mut Shapes) -> Result<(), ShapeError> {
         if inputs.len() != 2 || inputs[0] != inputs[1] {
@@ -82,7 +82,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("{report}");
     assert!(report.passed());
 
-    // y = x + noise; the 0.9 quantile lies 1.28 deviations of the noise above x.
+    // y = x + noise; the 0.9 quantile is 1.28 standard deviations of the noise above x.
     let rows = 4000;
     let mut inputs = vec![0.0_f32; rows];
     let mut targets = inputs.clone();

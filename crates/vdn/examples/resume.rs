@@ -43,7 +43,7 @@ fn train(data: &Rows, folder: &Path, stop: u64) -> Result<Parameters<f32>, Train
 
     let mut trainer = Trainer { files: Some(RunFiles::open(folder)?), ..Trainer::default() };
     (trainer.train.epochs, trainer.train.batch, trainer.train.learning_rate) = (12, 64, 1e-2);
-    trainer.train.checkpoint_every_epochs = 3; // and one when it is interrupted
+    trainer.train.checkpoint_every_epochs = 3; // and another one at an interruption
     let interrupt = trainer.interrupt.clone();
     // Continues from the newest complete checkpoint, or starts if there is none.
     let trained = trainer.resume(&network, &mut parameters, data, |progress| match progress {

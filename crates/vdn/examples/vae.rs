@@ -70,7 +70,7 @@ impl Network<f32> for Vae {
 fn images(count: usize) -> Vec<f64> {
     let mut coins = vec![0.0_f64; count * 2 * SIDE];
     NoiseKey::new(11, 0, 0).fill_normal(0, &mut coins);
-    let bar = |x: &f64| *x > 0.6745; // the upper quarter of the normal distribution
+    let bar = |x: &f64| *x > 0.6745; // the upper quarter of a normal distribution
     let image = |bars: &[f64]| {
         let (rows, columns) = (bars[..SIDE].to_vec(), bars[SIDE..].to_vec());
         (0..PIXELS).map(move |i| f64::from(bar(&rows[i / SIDE]) || bar(&columns[i % SIDE])))
@@ -80,7 +80,7 @@ fn images(count: usize) -> Vec<f64> {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let inputs = images(2400);
-    let targets = vec![0.0; 2400]; // rows have targets; an autoencoder does not look at them
+    let targets = vec![0.0; 2400]; // `Rows` needs targets; an autoencoder ignores them
     let data = Rows::new([PIXELS, 1], inputs, targets)?.split_at(2000, 400)?;
     let (vae, mut parameters) = Vae::new(12, 3)?;
     let mut trainer = Trainer::default();
@@ -97,7 +97,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let seen = evaluator.validate(examples, &trainer.controllers(&vae)?)?;
     println!("rates {:.2?}", seen.layers[0].statistics.rate());
 
-    // New images: units drawn from the prior.
+    // New images, from units that are drawn from the prior.
     let (mut tape, mut bindings) = (Tape::new(), Bindings::new());
     let noise = NoiseKey::new(5, 0, 0);
     let mut graph = Graph::new(&mut tape, &parameters, &mut bindings, Mode::Evaluate, noise);
