@@ -4,7 +4,8 @@
 use std::path::{Path, PathBuf};
 
 /// The files that make optimiser steps themselves, and the reasons.
-const WRITTEN_OUT: [(&str, &str); 8] = [
+const WRITTEN_OUT: [(&str, &str); 9] = [
+    ("crates/vdn/examples/first_neuron.rs", "shows the tape with one layer of units"),
     ("crates/vdn/examples/own_operation.rs", "shows the tape"),
     ("crates/vdn/tests/all/from_pytorch.rs", "shows the tape beside the page it is taken from"),
     ("crates/vdn-forecast/src/sequence/network.rs", "is what the trainer is held against"),

@@ -171,6 +171,10 @@ fn cases() -> Vec<Case> {
             let class = t.indices([], &[1])?;
             t.cross_entropy(x[0], class)
         }),
+        case!("class_log_prob", vectors.clone(), |t, x| {
+            let class = t.indices([], &[1])?;
+            t.class_log_prob(x[0], class)
+        }),
         case!("log_softmax", vectors.clone(), |t, x| t.log_softmax(x[0], 0)),
         case!("max_axis", vectors, |t, x| t.max_axis(x[0], 0)),
         case!("var_axis", variances, |t, x| t.var_axis(x[0], 0)),
@@ -215,9 +219,10 @@ const T_ONE: [f32; 4] = [1.0; 4];
 const T_ZERO: [f32; 4] = [0.0; 4];
 
 /// Operations without a row in the table, and why.
-const OTHERS: [(&str, &str); 26] = [
+const OTHERS: [(&str, &str); 28] = [
     ("add", "one rounding"),
     ("affine", "sums of products: as in any matrix product, a sum that overflows is infinite"),
+    ("autoregression", "sums of products"),
     ("batch_matmul", "as affine"),
     ("matmul", "as affine"),
     ("broadcast_to", "copies"),
@@ -235,6 +240,7 @@ const OTHERS: [(&str, &str); 26] = [
     ("sum_axis", "sums"),
     ("pool", "means and root mean squares of ordinary numbers"),
     ("moving_average", "means"),
+    ("log_prob", "the scores of the likelihoods above, before their mean is taken"),
     ("levinson", "its arguments lie in (-1, 1)"),
     ("low_rank_nll", "huge and tiny deviations in tests/all/low_rank.rs"),
     ("mixture_nll", "samples that are far apart, below"),

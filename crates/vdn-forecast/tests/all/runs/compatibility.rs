@@ -46,7 +46,7 @@ fn the_run_is_that_of_the_reference_and_single_settings_stay_free() {
 fn a_run_writes_every_setting_of_its_model() {
     // `widths` replaces `units`, if given.
     let all = toml_keys(&resolved("[model]\nwidths = [8]\n"));
-    assert_eq!(all.len(), 36, "{all:?}");
+    assert_eq!(all.len(), 37, "{all:?}");
     let cases = [
         "",
         "compatibility = \"reference\"\n",
