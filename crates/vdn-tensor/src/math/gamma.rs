@@ -51,9 +51,11 @@ fn stirling(x: f64) -> f64 {
 /// ```
 #[must_use]
 pub fn least_poisson_nll(y: f64) -> f64 {
+    if y <= 0.0 {
+        return 0.0;
+    }
     if y < FROM {
-        let log = if y > 0.0 { y.ln() } else { 0.0 };
-        return y - y * log + ln_gamma(y + 1.0);
+        return y - y * y.ln() + ln_gamma(y + 1.0);
     }
     0.5 * (std::f64::consts::TAU * y).ln() + stirling(y)
 }
