@@ -14,8 +14,8 @@
 //! The inner dimension is cut into blocks whose length depends only on that dimension and the
 //! number type. Within a block an element of C is one chain of `mul_add` in order; blocks are added
 //! in order. The result is therefore the same, bit by bit, for any number of threads, and on every
-//! level with fused multiply-add. (For `f64`, whose products never fuse, it is the same on every
-//! level.) Nothing is skipped: zeros times NaN or infinity are NaN, as in the naive loops.
+//! level with fused multiply-add. Nothing is skipped: zeros times NaN or infinity are NaN, as in
+//! the naive loops.
 
 use super::blocking::{Blocking, GROUPS, Problem, tile_rows};
 use super::microkernel::{

@@ -14,8 +14,7 @@ use crate::simd::{F64Vectors, LANES, Lanes, Simd};
 /// A number type of tiles. For `f32` a group is the lanes of the level.
 ///
 /// The lanes of `f64` are calls (see `simd/double.rs`), which are too slow for an inner loop. `f64`
-/// tiles therefore use the vectors of the level, multiplied and added with two roundings on all
-/// levels: the result is the same everywhere.
+/// tiles therefore use the vectors of the level.
 pub(super) trait Number: Element {
     /// Sixteen numbers.
     type Group<S: Simd>: Copy;
@@ -76,7 +75,7 @@ impl Number for f64 {
     }
     #[inline(always)]
     fn group_mul_add<S: Simd>(x: f64, y: S::F64, z: S::F64, simd: S) -> S::F64 {
-        simd.splat_f64(x) * y + z
+        simd.splat_f64(x).mul_add(y, z)
     }
 }
 

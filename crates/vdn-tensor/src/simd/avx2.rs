@@ -124,18 +124,14 @@ impl Add for F64 {
     }
 }
 
-impl Mul for F64 {
-    type Output = Self;
+impl F64Vectors for F64 {
     #[inline(always)]
-    fn mul(mut self, other: Self) -> Self {
+    fn mul_add(mut self, factor: Self, term: Self) -> Self {
         for i in 0..4 {
-            self.0[i] = avx2!(_mm256_mul_pd(self.0[i], other.0[i]));
+            self.0[i] = avx2!(_mm256_fmadd_pd(self.0[i], factor.0[i], term.0[i]));
         }
         self
     }
-}
-
-impl F64Vectors for F64 {
     #[inline(always)]
     fn store(self, to: &mut [f64; LANES]) {
         for i in 0..4 {

@@ -122,16 +122,12 @@ impl Add for F64 {
     }
 }
 
-impl Mul for F64 {
-    type Output = Self;
-    #[inline(always)]
-    fn mul(self, Self([c, d]): Self) -> Self {
-        let Self([a, b]) = self;
-        Self([avx512!(_mm512_mul_pd(a, c)), avx512!(_mm512_mul_pd(b, d))])
-    }
-}
-
 impl F64Vectors for F64 {
+    #[inline(always)]
+    fn mul_add(self, Self([c, d]): Self, Self([e, f]): Self) -> Self {
+        let Self([a, b]) = self;
+        Self([avx512!(_mm512_fmadd_pd(a, c, e)), avx512!(_mm512_fmadd_pd(b, d, f))])
+    }
     #[inline(always)]
     fn store(self, to: &mut [f64; LANES]) {
         // SAFETY: the value proves avx512f; sixteen numbers are written to an array of sixteen.

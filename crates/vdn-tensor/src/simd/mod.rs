@@ -35,7 +35,7 @@ pub use portable::Portable;
 
 use crate::noise::{Ars, Philox};
 use crate::real::Real;
-use std::ops::{Add, BitAnd, BitOr, BitXor, Mul, Sub};
+use std::ops::{Add, BitAnd, BitOr, BitXor, Sub};
 
 /// The number of logical lanes on every level.
 pub const LANES: usize = 16;
@@ -115,9 +115,11 @@ pub trait Lanes: Real {
     fn reduce_max(self) -> Self::Scalar;
 }
 
-/// Sixteen `f64` of a matrix product. Products and sums are rounded separately, so that all levels
-/// give the same bits.
-pub trait F64Vectors: Copy + Add<Output = Self> + Mul<Output = Self> {
+/// Sixteen `f64` of a matrix product.
+pub trait F64Vectors: Copy + Add<Output = Self> {
+    /// Returns `self * factor + term`, rounded once on levels with fused multiply-add (as
+    /// [`Real::mul_add`] of the `f32` lanes).
+    fn mul_add(self, factor: Self, term: Self) -> Self;
     /// Writes the numbers to memory.
     fn store(self, to: &mut [f64; LANES]);
 }

@@ -80,18 +80,14 @@ impl Add for F64 {
     }
 }
 
-impl Mul for F64 {
-    type Output = Self;
+impl F64Vectors for F64 {
     #[inline(always)]
-    fn mul(mut self, other: Self) -> Self {
-        for (x, y) in self.0.iter_mut().zip(&other.0) {
-            *x *= *y;
+    fn mul_add(mut self, factor: Self, term: Self) -> Self {
+        for (x, (factor, term)) in self.0.iter_mut().zip(factor.0.into_iter().zip(term.0)) {
+            *x = x.mul_add(factor, term);
         }
         self
     }
-}
-
-impl F64Vectors for F64 {
     #[inline(always)]
     fn store(self, to: &mut [f64; LANES]) {
         *to = bytemuck::cast(self.0);

@@ -175,10 +175,13 @@ trait Chain: Element {
     fn bits(self) -> u64;
 }
 
+fn fuses(level: Level) -> bool {
+    level != Level::Portable || cfg!(any(target_feature = "fma", target_arch = "aarch64"))
+}
+
 impl Chain for f32 {
     fn link(level: Level, x: f32, y: f32, z: f32) -> f32 {
-        let fused = cfg!(any(target_feature = "fma", target_arch = "aarch64"));
-        if level != Level::Portable || fused { x.mul_add(y, z) } else { x * y + z }
+        if fuses(level) { x.mul_add(y, z) } else { x * y + z }
     }
     fn bits(self) -> u64 {
         self.to_bits().into()
@@ -186,8 +189,8 @@ impl Chain for f32 {
 }
 
 impl Chain for f64 {
-    fn link(_: Level, x: f64, y: f64, z: f64) -> f64 {
-        x * y + z
+    fn link(level: Level, x: f64, y: f64, z: f64) -> f64 {
+        if fuses(level) { x.mul_add(y, z) } else { x * y + z }
     }
     fn bits(self) -> u64 {
         self.to_bits()
