@@ -48,9 +48,10 @@ fn loops(listing: &str) -> Vec<Loop> {
         let mut own = Loop { start: target, instructions: body.len(), ..Loop::default() };
         for (_, text) in body {
             let wide = text.contains("%ymm") || text.contains("%zmm");
-            let fused = text.starts_with("vfmadd") && text.contains("ps");
-            own.multiply_adds += usize::from(wide && (fused || text.starts_with("vaddpd")));
-            own.spills += usize::from(wide && text.starts_with("vmov") && text.contains("(%rsp"));
+            // Scalars end in `ss` and `sd`. A spilled number can also be an operand.
+            let fused = text.starts_with("vfmadd") && (text.contains("ps") || text.contains("pd"));
+            own.multiply_adds += usize::from(wide && fused);
+            own.spills += usize::from(wide && text.contains("(%rsp"));
         }
         found.push(own);
     }

@@ -4,4 +4,5 @@
 mod cost;
 mod divergence;
 mod network;
+mod optimizers;
 mod refusals;
