@@ -195,7 +195,8 @@ fn cases() -> Vec<Case> {
             let [phi, logvar] = t.ar_transition(x[0], None, Persistence::Tanh, Gap::Steps(3))?;
             t.add(phi, logvar)
         }),
-        // A factor of 1e-25 makes a mean of size 1 one of 1e25, whose rounding drowns the other.
+        // A factor of 1e-25 turns a mean of 1 into one of 1e25, whose rounding error exceeds the
+        // other mean.
         case!(
             "combine_messages",
             [
@@ -214,7 +215,7 @@ fn cases() -> Vec<Case> {
 const T_ONE: [f32; 4] = [1.0; 4];
 const T_ZERO: [f32; 4] = [0.0; 4];
 
-/// Operations without a row in the table, and why.
+/// The operations without a row in the table, with the reason.
 const OTHERS: [(&str, &str); 26] = [
     ("add", "one rounding"),
     ("affine", "sums of products: as in any matrix product, a sum that overflows is infinite"),
