@@ -19,7 +19,7 @@ from torch import nn
 from torch.nn import functional as F
 
 RATE = 1e-3
-CHUNK = 500  # rows evaluated at a time
+CHUNK = 500  # rows that are evaluated at a time
 
 
 class Units(nn.Module):

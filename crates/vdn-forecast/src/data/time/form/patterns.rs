@@ -1,6 +1,6 @@
 //! The patterns to try for dates: each date with each time of day and each offset, and months.
 
-/// Dates with a day. Months have the first three letters of their English names.
+/// Dates with a day. A month name is the first three letters of the English name.
 pub(super) const DATES: [&str; 35] = [
     "%Y-%m-%d",
     "%Y/%m/%d",
