@@ -270,11 +270,11 @@ impl TaskConfig {
         Self::from_table(load_table(path)?).map_err(|error| in_file(path, error))
     }
 
-    /// Reads the `config.toml` of a run. Runs of older versions have the likelihood of numbers, which
-    /// classes ignored.
+    /// Reads the `config.toml` of a run. Classification runs of older versions may have a
+    /// likelihood of numbers, which they ignored; it is replaced by `categorical`.
     ///
     /// # Errors
-    /// Those of [`TaskConfig::load`].
+    /// Returns the errors of [`TaskConfig::load`].
     pub fn load_stored(path: &Path) -> Result<Self, TrainError> {
         let mut config = Self::load(path)?;
         if config.task == TaskName::Classification {

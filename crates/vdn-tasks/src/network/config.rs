@@ -97,7 +97,7 @@ pub struct NetworkConfig {
     /// The deviation of normal noise on the inputs in training, finite and at least 0; default 0.
     /// Inputs of tables have the deviation 1 over training rows; pixels are between 0 and 1.
     pub input_noise: f64,
-    /// What a target is drawn from; `gaussian`; of classes `categorical`, and no other.
+    /// The likelihood of a target; default `gaussian`. For classes it is always `categorical`.
     pub likelihood: Likelihood,
     /// The degrees of freedom of Student's t, above 2 and at most 1e7; default 5.
     pub degrees_of_freedom: f64,

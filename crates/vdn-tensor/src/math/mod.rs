@@ -33,7 +33,8 @@ pub mod turn;
 
 use crate::simd::{F32Lanes, U32Lanes};
 
-/// Expands, inside `impl Real for F32` of a level, to the functions of `Real` on that level's lanes.
+/// Expands, inside `impl Real for F32` of a level, to the functions of `Real` on that level's
+/// lanes.
 #[cfg(target_arch = "x86_64")]
 macro_rules! lane_functions {
     () => {

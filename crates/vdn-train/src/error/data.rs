@@ -144,7 +144,7 @@ pub enum DataError {
         column: usize,
         /// Name of the column.
         name: String,
-        /// Whether the column is a target, which every row needs.
+        /// Whether the column is a target. Every row needs its targets.
         target: bool,
     },
     /// A column that begins with missing values, under a fill policy that needs one before them.

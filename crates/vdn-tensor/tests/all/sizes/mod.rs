@@ -33,7 +33,8 @@ pub(crate) struct Case {
 /// The refusal of a shape, before a kernel can be called.
 const NO_SHAPE: &str = "too many elements";
 const SMALL: [usize; 6] = [0, 1, 2, 3, 17, 33];
-/// Beyond the widths from which products copy their factors to panels, and from which work is cut into tasks.
+/// Sizes above the widths from which products copy their factors to panels and work is cut into
+/// tasks.
 const LARGE: [usize; 2] = [130, 200];
 const HUGE: [usize; 7] =
     [1 << 31, (1 << 58) + 1, 1 << 60, (1 << 60) + 1, 1 << 62, 1 << 63, usize::MAX];
@@ -47,7 +48,7 @@ fn run(case: &Case, lender: &Lender, sizes: [usize; 3]) -> Result<(), String> {
     })
 }
 
-/// All combinations of small sizes, then each place large in turn.
+/// Returns all combinations of small sizes, then sizes of which one in turn is large.
 fn ordinary_sizes() -> impl Iterator<Item = [usize; 3]> {
     let small = (0..SMALL.len().pow(3))
         .map(|i| [i, i / SMALL.len(), i / SMALL.len().pow(2)].map(|i| SMALL[i % SMALL.len()]));
@@ -61,8 +62,8 @@ fn ordinary_sizes() -> impl Iterator<Item = [usize; 3]> {
     small.chain(large)
 }
 
-/// Ordinary sizes, zeros among them: right calls run, and each array one too short or too long is
-/// refused.
+/// Ordinary sizes, including zeros: valid calls run, and each array that is one too short or too
+/// long is refused.
 fn ordinary(case: &Case, failures: &mut Vec<String>) {
     for sizes in ordinary_sizes() {
         let refused =
