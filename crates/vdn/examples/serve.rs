@@ -5,10 +5,18 @@
 //! the first request. The noise is addressed by the request, so an answer depends neither on the
 //! thread nor on the load.
 //!
-//! To serve a file of weights without the trainer, run `cargo run --release -p vdn
-//! --no-default-features --features safetensors --example serve -- FILE`. With the default features
-//! and without a file, the example first trains the weights (module `training`):
-//! `cargo run --release -p vdn --example serve`.
+//! To serve a file of weights without the trainer:
+//!
+//! ```text
+//! cargo run --release -p vdn --no-default-features --features safetensors --example serve -- FILE
+//! ```
+//!
+//! With the default features and without a file, the example first trains the weights (module
+//! `training`):
+//!
+//! ```text
+//! cargo run --release -p vdn --example serve
+//! ```
 
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};

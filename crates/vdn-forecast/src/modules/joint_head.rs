@@ -33,7 +33,7 @@ use vdn_model::core::{Builder, Graph, Init, ParameterId};
 use vdn_model::modules::Linear;
 use vdn_tensor::Element;
 
-/// The factor on the learning rate of `A`, relative to other parameters. The shared noise has to
+/// The factor on the learning rate of `D`, relative to other parameters. The shared noise has to
 /// grow from a random start. With smaller factors it did not grow enough on a few thousand windows:
 /// on ETTh1, the 90 % interval of the horizon's mean covered 67 % of the values with 16 units and
 /// the factor 4, 83 % with 12, and 89 % with 64 units and 24 (decision 17).
