@@ -90,9 +90,8 @@ impl Formula<4, 1> for ScalePull {
     }
 }
 
-/// `slope` times the derivative with respect to the degrees of freedom, `(ln(1 + x^2/nu) - (nu + 1)
-/// x^2 / (nu (nu + x^2)))/2
-/// - c'(nu)`; the last term is given.
+/// `slope` times the derivative with respect to the degrees of freedom,
+/// `(ln(1 + x^2/nu) - (nu + 1) x^2 / (nu (nu + x^2)))/2 - c'(nu)`; the last term is given.
 struct FreedomPull {
     slope: f64,
 }

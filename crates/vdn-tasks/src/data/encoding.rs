@@ -37,7 +37,7 @@ pub struct TargetScale {
 /// numbers from 1e-308 to 1e308 for errors from 1e-15 to 1e15 deviations.
 const SCALES: std::ops::RangeInclusive<f64> = 1e-100..=1e100;
 
-/// What is predicted.
+/// The kind of targets.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TargetEncoding {

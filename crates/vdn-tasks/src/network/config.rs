@@ -18,9 +18,8 @@ pub enum Likelihood {
     Laplace,
     /// Counts, at least 0: `Poisson(e^location)`.
     Poisson,
-    /// Counts that vary more than Poisson's. This is refused: the tape has only the mean of its
-    /// log-likelihoods, but a mixture over samples needs each of them. A Poisson mixture over
-    /// samples of the units varies more than Poisson's distribution, too.
+    /// Counts that vary more than Poisson's. This is refused: networks for rows do not score it. A
+    /// Poisson mixture over samples of the units varies more than Poisson's distribution, too.
     NegativeBinomial,
     /// Classes: `softmax(location)`.
     Categorical,
@@ -79,8 +78,8 @@ pub struct NetworkConfig {
     pub units: usize,
     /// The width of the head's hidden layer, at least 1; default 32.
     pub head_hidden: usize,
-    /// Whether the encoder reaches the head directly, beside the units; default true. If not, all
-    /// information about a target goes through the units.
+    /// Whether the head also sees the encoder directly, next to the units; default true. If not,
+    /// all information about a target goes through the units.
     pub beside: bool,
     /// The number of samples of each posterior in training, at least 1; default 4.
     pub samples: usize,

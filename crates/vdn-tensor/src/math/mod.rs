@@ -15,7 +15,6 @@
 //! weight. It was found by linear programming on 1201 Chebyshev points in 160-bit arithmetic (or by
 //! Remez exchange, where a file says so), then rounded to `f32` by searching the neighbouring
 //! numbers for the smallest maximum. The bound stated with each is the bound after rounding.
-//! after rounding.
 
 pub mod double;
 pub mod erf;

@@ -4,7 +4,7 @@ use crate::data::read::{index, number_dates};
 use crate::data::time::DateForm;
 use vdn_train::data::{Cell, DATE_NAMES, DelimitedFile, NumberForm};
 
-/// Names that columns of times have, among other words.
+/// Words in the names of time columns.
 const TIME_WORDS: [&str; 40] = [
     "date",
     "time",

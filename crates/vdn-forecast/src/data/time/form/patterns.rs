@@ -45,7 +45,7 @@ pub(super) const MONTHS: [&str; 20] = [
     "%b/%Y", "%b/%y", "%b-%y", "%b %y", "%m/%Y", "%m-%Y", "%YM%m", "%Y-%b", "%Y %b", "%Y%m",
 ];
 
-/// Times of day behind a date; none is midnight.
+/// Times of day after a date. The empty one is midnight.
 pub(super) const TIMES: [&str; 22] = [
     "",
     " %H:%M",

@@ -282,7 +282,8 @@ fn midnight_may_have_no_time_of_day() {
     assert_eq!(forms, [DateForm::Pattern("%m/%d/%Y %H:%M".to_owned())]);
     let clocks = texts.map(|text| forms[0].parse(text).unwrap().clock);
     assert_eq!([clocks[1] - clocks[0], clocks[2] - clocks[0]], [HOUR, 2 * HOUR]);
-    // A year of two digits is none of four, and days alone have no time.
+    // Dates alone have one form without a time of day, and a two-digit year is not a four-digit
+    // year.
     assert_eq!(DateForm::of_texts(&["03/31/2021", "04/30/2021"]).len(), 1);
     assert_eq!(forms[0].parse("03/31/21"), None);
 }
