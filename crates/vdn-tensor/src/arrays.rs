@@ -2,10 +2,12 @@
 //!
 //! | from | to | |
 //! |---|---|---|
-//! | `&ArrayBase`, any layout | [`Tensor`] | copied in C order; at most [`MAX_RANK`](crate::MAX_RANK) dimensions |
+//! | `&ArrayBase`, any layout | [`Tensor`] | copied in C order |
 //! | `ArrayView` in C order | [`View`] | not copied |
 //! | [`Tensor`] | `ArrayD` | copied |
 //! | [`View`] | `ArrayViewD` | not copied |
+//!
+//! Tensors have at most [`MAX_RANK`](crate::MAX_RANK) dimensions, arrays may have more.
 
 use crate::{Element, Shape, ShapeError, Tensor, View};
 use ndarray::{ArrayBase, ArrayD, ArrayView, ArrayViewD, Data, Dimension, IxDyn};
