@@ -3,10 +3,10 @@
 //! controllers and moving average of the weights of the whole forecaster, as in the trainer. It is
 //! tested without controllers, and with all controllers that can be combined.
 //!
-//! Going on from a checkpoint needs at most twice the memory of its file.
+//! Resuming from a checkpoint needs at most twice the memory of its file.
 //!
-//! The tests that count hold [`COUNTING`], so that nothing else allocates meanwhile; the others of this file are ignored
-//! by default.
+//! The tests that count allocations hold [`COUNTING`], so that nothing else allocates meanwhile.
+//! The other tests of this file are ignored by default.
 
 use std::ops::ControlFlow;
 use std::sync::{Mutex, PoisonError};
@@ -24,7 +24,7 @@ use vdn_train::train::{Progress, Trainer};
 #[global_allocator]
 static ALLOCATOR: dhat::Alloc = dhat::Alloc;
 
-/// Held by the test that counts.
+/// A test holds this lock while it counts.
 static COUNTING: Mutex<()> = Mutex::new(());
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -191,7 +191,7 @@ fn going_on_needs_at_most_twice_the_memory_of_the_checkpoint() -> Result<(), Fai
     drop(profiler);
     let share = peak as f64 / size as f64;
     println!("a checkpoint of {size} bytes: at most {peak} bytes more, {share:.2} times its size");
-    // The file itself has to be in memory; nothing but a second copy of it may be, too.
+    // The file itself must be in memory, and at most one more copy of it may be.
     assert!((1.0..=2.0).contains(&share), "{peak} bytes for a file of {size}");
     Ok(())
 }

@@ -1,54 +1,54 @@
-//! Names and sizes of the jobs; `benches/peers/python/sizes.py` has the same ones.
+//! Names and sizes of the jobs. `benches/peers/python/sizes.py` holds the same values.
 
 use vdn_benches::products::{FORMS, SHAPES};
 
-/// Rows and units of the unit's jobs.
+/// The rows and units of the jobs on a layer of units.
 pub(crate) const LAYERS: [[usize; 2]; 2] = [[256, 1024], [4096, 4096]];
 
 /// The layer whose backward pass is timed.
 pub(crate) const BACKWARD: [usize; 2] = LAYERS[0];
 
-/// Normal numbers in a call.
+/// The number of normal numbers per call.
 pub(crate) const NORMALS: usize = 1 << 18;
 
-/// The reference shape of the training step: windows in a batch.
+/// The windows of a batch in the training step of the reference shape.
 pub(crate) const BATCH: usize = 256;
-/// The small model: rows and features of its table.
+/// The rows of the small model's table.
 pub(crate) const ROWS: usize = 768;
-/// Features of a row.
+/// The features of a row.
 pub(crate) const FEATURES: usize = 8;
-/// Rows of a batch.
+/// The rows of the small model's batches.
 pub(crate) const SMALL_BATCH: usize = 32;
-/// Units, and the width of the hidden layer.
+/// The units of the small model, and the width of its hidden layer.
 pub(crate) const SMALL: usize = 64;
 /// The weight of the KL in the small model's loss.
 pub(crate) const BETA: f64 = 1e-3;
-/// The least deviation that the small model predicts.
+/// The smallest deviation that the small model predicts.
 pub(crate) const LEAST_SIGMA: f64 = 0.01;
-/// Its learning rate.
+/// The learning rate of the small model.
 pub(crate) const RATE: f64 = 1e-3;
 
-/// `forward 256x1024`.
+/// The name of a forward job, such as `forward 256x1024`.
 pub(crate) fn forward([rows, units]: [usize; 2]) -> String {
     format!("forward {rows}x{units}")
 }
 
-/// The job of the forward and the backward pass.
+/// The name of the job of a forward and a backward pass.
 pub(crate) fn backward() -> String {
     format!("backward {}x{}", BACKWARD[0], BACKWARD[1])
 }
 
-/// The job of the normal numbers.
+/// The name of the job that draws normal numbers.
 pub(crate) const NORMAL_JOB: &str = "normals";
-/// The job of the training step in the reference shape.
+/// The name of the job of a training step in the reference shape.
 pub(crate) const STEP_JOB: &str = "training step";
-/// The job of the small model: a training step.
+/// The name of the job of a training step of the small model.
 pub(crate) const SMALL_JOB: &str = "small step";
 
 /// A matrix product `[m, k] x [k, n]`.
 #[derive(Clone, Copy)]
 pub(crate) struct Product {
-    /// `m`, `n`, `k`.
+    /// The sizes `m`, `n`, `k`.
     pub(crate) shape: [usize; 3],
     /// Whether the first factor is stored `[k, m]`.
     pub(crate) transposed_a: bool,
@@ -57,7 +57,8 @@ pub(crate) struct Product {
 }
 
 impl Product {
-    /// `product 256x336x256 nt`: m x k x n, and which factor is stored transposed.
+    /// The name, such as `product 256x336x256 nt`: the sizes `m x k x n`, then a letter for each
+    /// factor, `t` if it is stored transposed.
     pub(crate) fn name(&self) -> String {
         let [m, n, k] = self.shape;
         let letter = |transposed| if transposed { 't' } else { 'n' };
@@ -66,7 +67,7 @@ impl Product {
     }
 }
 
-/// All products.
+/// Returns all products.
 pub(crate) fn products() -> impl Iterator<Item = Product> {
     SHAPES.into_iter().flat_map(|shape| {
         FORMS.map(|[transposed_a, transposed_b]| Product { shape, transposed_a, transposed_b })

@@ -1,5 +1,6 @@
-//! vdn's side of the comparison with PyTorch and JAX, and plain loops beside it.
-//! `benches/peers/python/compare.py` runs this program and its scripts, and makes the tables.
+//! The Rust programs of the comparison with PyTorch and JAX: vdn, and plain loops without a
+//! library. `benches/peers/python/compare.py` runs this program and the Python scripts, and prints
+//! the tables.
 //!
 //! ```text
 //! peers jobs vdn|loop SECONDS
@@ -8,22 +9,24 @@
 //! peers task vae IMAGES TEST_IMAGES [KEY=VALUE]...
 //! ```
 //!
-//! `RAYON_NUM_THREADS` sets the threads. `jobs` reads names of jobs ([`jobs`]) from standard input;
-//! for each it prints a line of JSON: the seconds of the shortest call and of the median call in a
-//! burst of `SECONDS`. A task prints one line: see [`tasks`].
+//! `RAYON_NUM_THREADS` sets the number of threads.
+//!
+//! With `jobs`, the program reads names of jobs ([`jobs`]) from standard input. For each it prints
+//! one line of JSON with the shortest and the median time of a call, in seconds, in a burst of
+//! `SECONDS`. With `task`, it prints one line for the whole task (see [`tasks`]).
 //!
 //! The jobs, in `f32`:
 //!
-//! * forward: `z = mu + exp(logvar / 2) eps` with fresh noise, and for each unit the mean over the
+//! * forward: `z = mu + exp(logvar / 2) eps` with new noise, and for each unit the mean over the
 //!   batch of its KL to the standard normal;
 //! * forward and backward of `sum z^2 / 2 + sum KL`, with respect to `mu` and `logvar`;
-//! * standard normals into memory;
+//! * writing standard normal numbers to memory;
 //! * matrix products in the shapes and forms of a training step;
 //! * a training step of the forecaster in the reference shape (256 windows of 336, horizon 96,
 //!   hidden width 256, 1024 units with one deviation each, 4 samples): loss, gradients, AdamW. The
-//!   other libraries' version is a little less: no dropout, no moving average, no energy band, no
-//!   clip of the gradient;
-//! * a training step of a small model: 32 of 768 rows of 8 features, taken out of the table in random
+//!   versions of the other libraries do a little less: no dropout, no moving average, no energy
+//!   band, no gradient clipping;
+//! * a training step of a small model: 32 of 768 rows of 8 features, taken from the table in random
 //!   order, a hidden layer of 64, 64 units, a Gaussian likelihood whose deviation is predicted,
 //!   AdamW.
 

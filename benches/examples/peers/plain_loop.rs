@@ -1,6 +1,8 @@
-//! The jobs as loops written by hand, without a library: one thread, an ordinary generator with
-//! `rand_distr`'s ziggurat, matrices as slices, products ordered so that the compiler vectorises
-//! them. No tape: the gradients are written out.
+//! The jobs as hand-written loops without a library, as a baseline.
+//!
+//! They use one thread, an ordinary generator with the ziggurat of `rand_distr`, matrices as
+//! slices, and products in an order that the compiler vectorises. There is no tape: the gradients
+//! are written out.
 
 use crate::jobs::{
     BETA, FEATURES, LAYERS, LEAST_SIGMA, NORMAL_JOB, NORMALS, RATE, ROWS, SMALL, SMALL_BATCH,
@@ -13,7 +15,7 @@ use rand::{RngExt, SeedableRng};
 use rand_distr::StandardNormal;
 use std::hint::black_box;
 
-/// Adds the jobs that there are.
+/// Adds the jobs that have a plain loop.
 pub(crate) fn add(jobs: &mut Jobs<'_>) {
     let mut generator = SmallRng::seed_from_u64(0);
     for shape in LAYERS {
@@ -50,11 +52,11 @@ fn unit_forward(jobs: &mut Jobs<'_>, [rows, units]: [usize; 2], mut generator: S
     });
 }
 
-/// A linear layer with its gradients and AdamW's moments.
+/// A linear layer with its gradients and the moments of AdamW.
 struct Layer {
     inputs: usize,
     outputs: usize,
-    /// The weight `[inputs, outputs]`, then the bias.
+    /// The weights `[inputs, outputs]`, then the bias.
     numbers: Vec<f32>,
     gradient: Vec<f32>,
     first: Vec<f32>,
@@ -70,7 +72,7 @@ impl Layer {
         Self { inputs, outputs, numbers, gradient: zeros(), first: zeros(), second: zeros() }
     }
 
-    /// `y = x W + b`, row by row.
+    /// Computes `y = x W + b`, row by row.
     fn forward(&self, x: &[f32], y: &mut [f32]) {
         let (weight, bias) = self.numbers.split_at(self.inputs * self.outputs);
         for (x, y) in x.chunks_exact(self.inputs).zip(y.chunks_exact_mut(self.outputs)) {
@@ -81,7 +83,8 @@ impl Layer {
         }
     }
 
-    /// The gradients of the weight and the bias, and what is added to that of `x`, if it is asked for.
+    /// Computes the gradients of the weights and the bias. If `dx` is given, adds the gradient of
+    /// `x` to it.
     fn backward(&mut self, x: &[f32], dy: &[f32], mut dx: Option<&mut [f32]>) {
         let split = self.inputs * self.outputs;
         let (d_weight, d_bias) = self.gradient.split_at_mut(split);
@@ -103,7 +106,7 @@ impl Layer {
         }
     }
 
-    /// AdamW without weight decay; `step` counts from 1.
+    /// Takes a step of AdamW without weight decay; `step` counts from 1.
     fn update(&mut self, step: i32) {
         let scale = 1.0 / (1.0 - 0.9_f32.powi(step));
         let root_scale = 1.0 / (1.0 - 0.999_f32.powi(step));
@@ -116,7 +119,7 @@ impl Layer {
     }
 }
 
-/// GELU and its slope.
+/// Returns GELU and its slope.
 fn gelu(x: f32) -> [f32; 2] {
     let below = 0.5 * (1.0 + libm::erff(x * std::f32::consts::FRAC_1_SQRT_2));
     let density = (-0.5 * x * x).exp() * 0.398_942_3;
@@ -162,7 +165,7 @@ fn small_step(jobs: &mut Jobs<'_>, mut generator: SmallRng) {
         }
         apply_gelu(&z, &mut active, &mut z_slope);
         head.forward(&active, &mut out);
-        // Backward: of the mean over rows of -ln p(y | z), and BETA times the KL.
+        // Backward pass of the mean over rows of `-ln p(y | z)` plus BETA times the KL.
         for (i, y) in y.iter().enumerate() {
             let [location, raw] = [out[2 * i], out[2 * i + 1]];
             let deviation = raw.exp().ln_1p() + LEAST_SIGMA as f32;

@@ -1,4 +1,4 @@
-//! [`Jobs`]: runs a job in a short burst whenever its name is read, and prints a line of JSON.
+//! [`Jobs`]: runs a job in a short burst for each name it reads, and prints a line of JSON.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, Write};
@@ -9,14 +9,16 @@ use std::time::{Duration, Instant};
 pub(crate) struct Jobs<'a>(BTreeMap<String, Box<dyn FnMut() + 'a>>);
 
 impl<'a> Jobs<'a> {
-    /// Adds a job; a call of `work` returns when its results are there.
+    /// Adds a job. A call of `work` has to return only when its results are complete.
     pub(crate) fn add(&mut self, name: &str, work: impl FnMut() + 'a) {
         self.0.insert(name.to_owned(), Box::new(work));
     }
 
-    /// Reads names from standard input, a line each. A job is called once to warm up, then until
-    /// `span` is over; printed are the seconds of the shortest call and of the median call, or
-    /// `{}` for a job that the library does not have.
+    /// Reads names from standard input, one per line.
+    ///
+    /// A job is called once to warm up, then repeatedly until `span` is over. The output line has
+    /// the seconds of the shortest and of the median call, or is `{}` if the library does not have
+    /// this job.
     pub(crate) fn serve(mut self, span: Duration) -> std::io::Result<()> {
         let mut out = std::io::stdout();
         for line in std::io::stdin().lock().lines() {
@@ -33,7 +35,7 @@ impl<'a> Jobs<'a> {
     }
 }
 
-/// Seconds of the shortest and of the median call.
+/// Returns the seconds of the shortest and of the median call.
 fn burst(work: &mut dyn FnMut(), span: Duration) -> [f64; 2] {
     work();
     let mut seconds = Vec::new();

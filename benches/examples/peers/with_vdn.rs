@@ -1,4 +1,4 @@
-//! The jobs in vdn: its tape, reset between steps.
+//! The jobs in vdn, with its tape, which is reset between steps.
 
 use crate::Failure;
 use crate::jobs::{
@@ -15,7 +15,7 @@ use vdn_benches::products::{Product, reference_shape};
 use vdn_benches::training::{Band, Training};
 use vdn_benches::uniform;
 
-/// Adds all of them.
+/// Adds all jobs.
 pub(crate) fn add(jobs: &mut Jobs<'_>) -> Result<(), Failure> {
     for shape in LAYERS {
         unit_forward(jobs, shape)?;
@@ -72,7 +72,7 @@ fn unit_backward(jobs: &mut Jobs<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The samples and the units' KL.
+/// Records the samples and the units' KL.
 fn record(tape: &mut Tape<f32>, inputs: &[Arc<Tensor<f32>>; 2], step: u32, grad: bool) -> [Var; 2] {
     tape.reset();
     let [mu, logvar] = inputs.each_ref().map(|x| tape.shared(x, grad));

@@ -26,7 +26,7 @@ import sizes
 from tables import print_tables
 
 HERE = pathlib.Path(__file__).resolve().parent
-# Epochs of the trainings that are only timed.
+# The epochs of trainings that are only timed.
 TIMED_EPOCHS = {"regression": 20, "classification": 1, "vae": 1}
 LIBRARIES = ["vdn", "loop", "PyTorch", "JAX"]
 

@@ -9,7 +9,8 @@ import math
 import os
 import sys
 
-# XLA reads these when it starts: the size of its pool, and whether a product is spread over it.
+# XLA reads these variables at its start: the size of its pool, and whether it splits a product over
+# the threads of the pool.
 if sys.argv[1:2] == ["1"]:
     os.environ["NPROC"] = "1"
     os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false"
@@ -187,7 +188,7 @@ def small_loss(p, x, y, key):
     z, kl = units(affine(p["mu"], h), 2 * affine(p["log_sigma"], h), key)
     both = affine(p["head"], gelu(z))
     mean, sigma = both[:, 0], jax.nn.softplus(both[:, 1]) + sizes.LEAST_SIGMA
-    # The constant of the density plays no part in the gradient.
+    # The constant of the density does not affect the gradient.
     nll = (0.5 * ((mean - y) / sigma) ** 2 + jnp.log(sigma)).mean()
     return nll + sizes.BETA * kl.sum()
 

@@ -6,7 +6,8 @@ import statistics
 
 import sizes
 
-# Rate of a job: what a call makes, and its unit; None: the time itself, in a unit of so many seconds.
+# How a job is reported: the numbers that a call produces divided by the unit, and the name of the
+# unit. With `None`, the time itself is reported, in units of this many seconds.
 RATES = {
     sizes.forward(sizes.LAYERS[0]): (math.prod(sizes.LAYERS[0]) / 1e9, "Gelem/s"),
     sizes.forward(sizes.LAYERS[1]): (math.prod(sizes.LAYERS[1]) / 1e9, "Gelem/s"),

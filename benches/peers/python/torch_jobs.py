@@ -129,7 +129,7 @@ class Small(nn.Module):
         z, kl = units(self.mu(h), 2 * self.log_sigma(h))
         mean, raw = self.head(F.gelu(z)).unbind(1)
         sigma = F.softplus(raw) + sizes.LEAST_SIGMA
-        # The constant of the density plays no part in the gradient.
+        # The constant of the density does not affect the gradient.
         nll = (0.5 * ((mean - y) / sigma).square() + sigma.log()).mean()
         return nll + sizes.BETA * kl.sum()
 

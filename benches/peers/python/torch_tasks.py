@@ -36,7 +36,7 @@ class Units(nn.Module):
     def forward(self, h, samples):
         """Samples `[samples, rows, units]`, and the KL: a sum over units, a mean over rows."""
         mu = self.mu(h)
-        # vdn's limits: deviations from 1e-4 to 10.
+        # The limits of vdn: deviations from 1e-4 to 10.
         logvar = (2 * self.log_sigma(h)).clamp(2 * math.log(1e-4), 2 * math.log(10))
         sigma = torch.exp(0.5 * logvar)
         z = mu + sigma * torch.randn(samples, *mu.shape)

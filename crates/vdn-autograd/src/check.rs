@@ -5,8 +5,8 @@
 //! therefore be checked directly.
 //!
 //! The step at `x` is `h = cbrt(eps) max(1, |x|)`, which balances truncation and rounding. Both
-//! parts of the error of `D(h)
-//!  (f(x + h) - f(x - h)) / 2h` are estimated. The tolerance is ten times their sum:
+//! parts of the error of `D(h) = (f(x + h) - f(x - h)) / 2h` are estimated. The tolerance is ten
+//! times their sum:
 //!
 //! * truncation: `D(h) = f' + h^2 f'''/6 + O(h^4)`, so `D(2h) - D(h) = 3 h^2 f'''/6 + O(h^4)`, a
 //!   third of which is the truncation error of `D(h)`;

@@ -59,7 +59,8 @@ fn step<T: Element>(
     tape.scalar(loss)
 }
 
-/// Classes, counts, masks, cuts, and what else networks of other kinds record, of `[batch, 32]` each.
+/// Records classes, counts, masks, cuts and other operations of further kinds of networks, on
+/// inputs of shape `[batch, 32]`.
 fn newer<T: Element>(tape: &mut Tape<T>, x: Var, other: Var) -> Result<Var, Error> {
     let batch = tape.shape(other).dims()[0];
     let x = tape.reshape(x, [batch, 32])?;
@@ -84,7 +85,7 @@ fn newer<T: Element>(tape: &mut Tape<T>, x: Var, other: Var) -> Result<Var, Erro
     all[9] = tape.pow(scale, 1.5)?;
     all[10] = tape.var_axis(x, 1)?;
     all[11] = tape.cumsum(x, 0)?;
-    // Each row of the first half twice.
+    // Takes each row of the first half twice.
     let twice = tape.constant_with([batch], |to| {
         to.iter_mut().enumerate().for_each(|(i, to)| *to = T::from_f64((i / 2) as f64));
     })?;

@@ -30,33 +30,33 @@ const DATA: &[Shorthand] = &[
         "columns",
         "data.columns",
         Form::Texts,
-        "Series to take, by name or #position: a,b,#3; names with commas in quotes",
+        "The series to use, by name or #position: a,b,#3; names with commas in quotes",
     ),
     ("date", "data.date", Form::Text, "The column of times, by name or #position, or none"),
-    ("date-format", "data.date_format", Form::Text, "How dates are written, as in %d.%m.%Y"),
-    ("zone", "data.zone", Form::Text, "The time zone of the file's clock, as in Europe/Berlin"),
+    ("date-format", "data.date_format", Form::Text, "The format of dates, such as %d.%m.%Y"),
+    ("zone", "data.zone", Form::Text, "The time zone of the file's clock, such as Europe/Berlin"),
     ("id-column", "data.id_column", Form::Text, "In long form, the column that names the series"),
     ("target-column", "data.target_column", Form::Text, "In long form, the column with the values"),
-    ("delimiter", "data.delimiter", Form::Text, "What separates cells: a character, or tab"),
-    ("decimal", "data.decimal", Form::Text, "What stands before decimals: . or ,"),
-    ("duplicates", "data.duplicates", Form::Value, "Rows of one time: error, mean, last"),
+    ("delimiter", "data.delimiter", Form::Text, "The delimiter between cells: a character, or tab"),
+    ("decimal", "data.decimal", Form::Text, "The decimal sign: . or ,"),
+    ("duplicates", "data.duplicates", Form::Value, "Rows with the same time: error, mean, last"),
     ("fill", "data.fill", Form::Value, "Missing values: error, forward, linear, zero, mask"),
     ("sentinel", "data.sentinels", Form::Repeated, "A number that stands for a missing value"),
-    ("calendar", "data.calendar", Form::Flag, "Know day, week and year of a window"),
+    ("calendar", "data.calendar", Form::Flag, "Add calendar features: phase of day, week, year"),
     ("past", "data.past", Form::Texts, "Columns known until a forecast begins: a,b,#3"),
-    ("future", "data.future", Form::Texts, "Columns known ahead, also behind the last observation"),
-    ("static", "data.static", Form::Texts, "In long form, columns of categories of the series"),
-    ("support", "data.support", Form::Value, "Values that series can have: real, non_negative"),
-    ("input-len", "data.input_len", Form::Value, "Rows of an input window"),
+    ("future", "data.future", Form::Texts, "Columns known ahead, also after the last observation"),
+    ("static", "data.static", Form::Texts, "In long form, columns with a category of each series"),
+    ("support", "data.support", Form::Value, "The possible values of series: real, non_negative"),
+    ("input-len", "data.input_len", Form::Value, "The rows of an input window"),
     ("horizon", "data.horizon", Form::Value, "Rows to forecast"),
-    ("stride", "data.stride", Form::Value, "Rows from the second input window to the first"),
+    ("stride", "data.stride", Form::Value, "Rows between the starts of the two input windows"),
     (
         "protocol",
         "data.protocol",
         Form::Value,
         "Splits: spec, spec_overlapping, reference, benchmark_{ett_hour,ett_minute,ratio}, probts",
     ),
-    ("season", "data.season", Form::Value, "Period of the seasonal naive baseline in rows"),
+    ("season", "data.season", Form::Value, "The period of the seasonal naive baseline, in rows"),
 ];
 
 /// The heading of options that only tasks have.
@@ -65,19 +65,29 @@ pub(crate) const TASKS: &str = "Tasks";
 const TASK: &[Shorthand] = &[
     ("target", "data.target", Form::Texts, "The columns of a table to predict: y1,y2"),
     ("ignore", "data.ignore", Form::Texts, "Columns of a table to leave out"),
-    ("categories", "data.categories", Form::Texts, "Columns of categories that look like numbers"),
+    (
+        "categories",
+        "data.categories",
+        Form::Texts,
+        "Columns of categories whose cells look like numbers",
+    ),
     ("missing", "data.missing", Form::Value, "Missing features of a table: error, mean"),
-    ("splits", "data.splits", Form::Text, "A file of splits (split, test_rows): all are run"),
-    ("split", "data.split", Form::Value, "One of these splits, from 0"),
-    ("images", "data.images", Form::Text, "Images to classify, in the format IDX"),
-    ("labels", "data.labels", Form::Text, "Their labels"),
+    (
+        "splits",
+        "data.splits",
+        Form::Text,
+        "A file of splits (split, test_rows); all of them are run",
+    ),
+    ("split", "data.split", Form::Value, "The number of a single split to run, from 0"),
+    ("images", "data.images", Form::Text, "Images to classify, in the IDX format"),
+    ("labels", "data.labels", Form::Text, "The labels of the images"),
     ("test-images", "data.test_images", Form::Text, "Images for the test"),
-    ("test-labels", "data.test_labels", Form::Text, "Their labels"),
+    ("test-labels", "data.test_labels", Form::Text, "The labels of the test images"),
     (
         "likelihood",
         "model.likelihood",
         Form::Value,
-        "Of a target: gaussian, student_t, laplace, poisson",
+        "The likelihood of a target: gaussian, student_t, laplace, poisson",
     ),
 ];
 
@@ -86,19 +96,29 @@ const MODEL: &[Shorthand] = &[
         "compatibility",
         "model.compatibility",
         Form::Value,
-        "Defaults to start from: none, reference",
+        "The source of the defaults: none (this project), reference",
     ),
-    ("units", "model.units", Form::Value, "Units of each layer"),
-    ("depth", "model.depth", Form::Value, "Layers of units"),
-    ("widths", "model.widths", Form::Values, "Units of each layer from the first up: 512,256"),
+    ("units", "model.units", Form::Value, "The number of units of each layer"),
+    ("depth", "model.depth", Form::Value, "The number of layers of units"),
+    ("widths", "model.widths", Form::Values, "The units of each layer, from the first up: 512,256"),
     (
         "distributional-fraction",
         "model.distributional_fraction",
         Form::Value,
-        "Share of the units that are distributions",
+        "The share of units that are distributions",
     ),
-    ("residual", "model.residual", Form::Flag, "Upper layers add the activities below"),
-    ("layer-norm", "model.layer_norm", Form::Flag, "Upper layers normalise the activities below"),
+    (
+        "residual",
+        "model.residual",
+        Form::Flag,
+        "Upper layers add the activities of the layer below",
+    ),
+    (
+        "layer-norm",
+        "model.layer_norm",
+        Form::Flag,
+        "Upper layers normalise the activities of the layer below",
+    ),
     ("latent-dims", "model.latent_dims", Form::Value, "Latent dimensions of each unit"),
     ("samples", "model.samples", Form::Value, "Samples of each posterior in training"),
     (
@@ -107,25 +127,40 @@ const MODEL: &[Shorthand] = &[
         Form::Value,
         "Samples of each posterior in evaluation",
     ),
-    ("beta", "model.beta", Form::Value, "Weight of every unit's KL, per nat and time step"),
-    ("normalization", "model.normalization", Form::Value, "Taken off windows: off, mean, last"),
+    ("beta", "model.beta", Form::Value, "The weight of every unit's KL, per nat and time step"),
+    (
+        "normalization",
+        "model.normalization",
+        Form::Value,
+        "The value subtracted from windows: off, mean, last",
+    ),
     (
         "divide-by-deviation",
         "model.divide_by_deviation",
         Form::Flag,
-        "Divide windows by their deviation, too",
+        "Also divide windows by their deviation",
     ),
 ];
 
 const TRAINING: &[Shorthand] = &[
-    ("epochs", "train.epochs", Form::Value, "Passes over the training windows, at most"),
-    ("patience", "train.patience", Form::Value, "Epochs without improvement to stop; 0: never"),
-    ("batch", "train.batch", Form::Value, "Windows per training step"),
+    ("epochs", "train.epochs", Form::Value, "The maximum number of passes over the training data"),
+    (
+        "patience",
+        "train.patience",
+        Form::Value,
+        "Stop after this many epochs without improvement; 0: never",
+    ),
+    ("batch", "train.batch", Form::Value, "The number of windows per training step"),
     ("learning-rate", "train.learning_rate", Form::Value, "The base learning rate"),
-    ("seed", "train.seed", Form::Value, "The seed of everything random"),
+    ("seed", "train.seed", Form::Value, "The seed of all random numbers"),
     ("generator", "train.generator", Form::Value, "The generator of noise: philox4x32-10, ars-7"),
-    ("threads", "train.threads", Form::Value, "Threads; 0: one a processor; results stay the same"),
-    ("twin", "train.twin", Form::Flag, "Train the deterministic twin too, on the same windows"),
+    (
+        "threads",
+        "train.threads",
+        Form::Value,
+        "The number of threads; 0: one per processor; does not change results",
+    ),
+    ("twin", "train.twin", Form::Flag, "Also train the deterministic twin, on the same data"),
 ];
 
 /// The options, grouped by the headings of the help text.
@@ -209,11 +244,11 @@ impl Args for Shorthands {
                 });
             }
         }
-        let windows = "At most so many windows of each split and series: 400,200,200";
-        let control = "A mode (none, rate, homeo, proj_on, proj_off), controllers beside it (ar, \
+        let windows = "The maximum number of windows of each series, by split: 400,200,200";
+        let control = "A mode (none, rate, homeo, proj_on, proj_off), additional controllers (ar, \
                        kl, free_bits, annealing, capacity, geco, pi, thermostat, persistence), or \
                        both: homeo,ar";
-        let task = "Learn rows instead of forecasting series: regression, classification";
+        let task = "Predict rows instead of forecasting series: regression, classification";
         let demo = "Train on the embedded demo series, daily weather of Seattle (the default)";
         let demo = flag("demo", demo, "Data").action(ArgAction::SetTrue);
         command

@@ -1,11 +1,13 @@
-//! Tensors from and to arrays of the crate `ndarray`. Feature `ndarray`.
+//! Conversions between tensors and arrays of the crate `ndarray`. Feature `ndarray`.
 //!
 //! | from | to | |
 //! |---|---|---|
-//! | `&ArrayBase`, any layout | [`Tensor`] | copied in C order; at most [`MAX_RANK`](crate::MAX_RANK) dimensions |
+//! | `&ArrayBase`, any layout | [`Tensor`] | copied in C order |
 //! | `ArrayView` in C order | [`View`] | not copied |
 //! | [`Tensor`] | `ArrayD` | copied |
 //! | [`View`] | `ArrayViewD` | not copied |
+//!
+//! Tensors have at most [`MAX_RANK`](crate::MAX_RANK) dimensions, arrays may have more.
 
 use crate::{Element, Shape, ShapeError, Tensor, View};
 use ndarray::{ArrayBase, ArrayD, ArrayView, ArrayViewD, Data, Dimension, IxDyn};
@@ -23,7 +25,7 @@ use ndarray::{ArrayBase, ArrayD, ArrayView, ArrayViewD, Data, Dimension, IxDyn};
 /// ```
 ///
 /// # Errors
-/// More than [`MAX_RANK`](crate::MAX_RANK) dimensions.
+/// Returns an error if the array has more than [`MAX_RANK`](crate::MAX_RANK) dimensions.
 impl<T: Element, S: Data<Elem = T>, D: Dimension> TryFrom<&ArrayBase<S, D>> for Tensor<T> {
     type Error = ShapeError;
 
@@ -36,7 +38,7 @@ impl<T: Element, S: Data<Elem = T>, D: Dimension> TryFrom<&ArrayBase<S, D>> for 
     }
 }
 
-/// The numbers of an array in C order, not copied.
+/// Borrows the numbers of an array in C order, without a copy.
 ///
 /// ```
 /// use ndarray::array;
@@ -48,7 +50,8 @@ impl<T: Element, S: Data<Elem = T>, D: Dimension> TryFrom<&ArrayBase<S, D>> for 
 /// ```
 ///
 /// # Errors
-/// More than [`MAX_RANK`](crate::MAX_RANK) dimensions; another layout.
+/// Returns an error if the array has more than [`MAX_RANK`](crate::MAX_RANK) dimensions or another
+/// layout.
 impl<'a, T: Element, D: Dimension> TryFrom<ArrayView<'a, T, D>> for View<'a, T> {
     type Error = ShapeError;
 
@@ -60,7 +63,7 @@ impl<'a, T: Element, D: Dimension> TryFrom<ArrayView<'a, T, D>> for View<'a, T> 
     }
 }
 
-/// The same numbers, not copied.
+/// Borrows the numbers of the view, without a copy.
 impl<'a, T: Element> From<View<'a, T>> for ArrayViewD<'a, T> {
     fn from(view: View<'a, T>) -> Self {
         ArrayView::from_shape(IxDyn(view.shape().dims()), view.data())
@@ -68,7 +71,7 @@ impl<'a, T: Element> From<View<'a, T>> for ArrayViewD<'a, T> {
     }
 }
 
-/// A copy of the numbers.
+/// Copies the numbers of the tensor.
 impl<T: Element> From<&Tensor<T>> for ArrayD<T> {
     fn from(tensor: &Tensor<T>) -> Self {
         ArrayViewD::from(tensor.view()).to_owned()
@@ -109,7 +112,7 @@ mod tests {
         assert_eq!(view.data().as_ptr(), array.as_ptr());
         let back = ArrayViewD::from(view);
         assert_eq!((back.as_ptr(), back.shape()), (array.as_ptr(), &[2, 3, 4][..]));
-        // A part that is itself in C order.
+        // A part of the array can itself be in C order.
         let part = View::try_from(array.index_axis(Axis(0), 1)).unwrap();
         assert_eq!((part.shape().dims(), part.data()[0]), (&[3, 4][..], 1.0));
         let error = View::try_from(array.slice(s![.., .., ..2])).unwrap_err().to_string();

@@ -10,8 +10,8 @@
 //! * the kernels, among them the fused sampling and KL kernel of a Gaussian unit: [`kernels`];
 //! * threads: [`parallel`].
 //!
-//! Features, none of them on by default: `ndarray` (tensors from and to its arrays), `npy` (tensors from and to files of
-//! NumPy), `serde` (names of settings).
+//! Features, none of them on by default: `ndarray` (tensors from and to arrays of the crate
+//! `ndarray`), `npy` (tensors from and to NumPy files), `serde` (names of settings).
 //!
 //! Results are bit-identical for any number of threads, and across AVX2 and AVX-512.
 

@@ -1,4 +1,5 @@
-//! Tensors as `.npy`, the file format of single NumPy arrays: versions 1 and 2, little-endian, C order. Feature `npy`.
+//! Tensors as `.npy`, the NumPy file format of a single array: versions 1 and 2, little-endian, C
+//! order. Feature `npy`.
 //!
 //! ```text
 //! 93 "NUMPY"  major minor  length of the header  header, a Python dictionary  numbers
@@ -10,31 +11,32 @@ use std::fmt;
 use std::io::{self, Read, Write};
 
 const MAGIC: &[u8; 6] = b"\x93NUMPY";
-/// The longest header that is read; that of a plain array has about a hundred bytes.
+/// The longest header that is read. The header of a plain array has about a hundred bytes.
 const MOST_HEADER: usize = 1 << 16;
-/// The header is padded so that numbers begin at a multiple of this.
+/// The header is padded so that the numbers begin at a multiple of this.
 const ALIGNMENT: usize = 64;
-/// Bytes that are read at a time: a file that says to be large takes memory as its numbers come.
+/// The number of bytes that are read at a time. A file that claims to be large thus takes memory
+/// only for the numbers that it really has.
 const PIECE: usize = 1 << 20;
 
-/// Why bytes are not read as a tensor.
+/// The reason why bytes cannot be read as a tensor.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum NpyError {
-    /// They cannot be read, or end too early.
+    /// The bytes cannot be read, or end too early.
     Read(io::Error),
-    /// They are no `.npy` file of a known version, or its header cannot be understood.
+    /// The bytes are not a `.npy` file of a known version, or the header cannot be understood.
     Format(String),
-    /// Numbers of another type; the type as NumPy writes it, and the one that is read.
+    /// The numbers have another type than the tensor.
     Type {
-        /// In the file: `<f8`, `>f4`, `<i8`.
+        /// The type in the file as NumPy writes it: `<f8`, `>f4`, `<i8`.
         found: String,
-        /// Of the tensor: `<f4` or `<f8`.
+        /// The type of the tensor: `<f4` or `<f8`.
         wanted: &'static str,
     },
-    /// Columns before rows, of more than one dimension.
+    /// The array has more than one dimension and is stored in Fortran order (columns before rows).
     FortranOrder,
-    /// A shape that no tensor has.
+    /// No tensor has the shape of the array.
     Shape(ShapeError),
 }
 
@@ -72,13 +74,14 @@ impl std::error::Error for NpyError {
     }
 }
 
-/// The type of the numbers as NumPy writes it.
+/// Returns the type of the numbers as NumPy writes it.
 fn descr<T: Element>() -> &'static str {
     if size_of::<T>() == 4 { "<f4" } else { "<f8" }
 }
 
 impl<T: Element> Tensor<T> {
-    /// Writes the tensor as `.npy`, version 1. A writer that is slow by the byte wants a buffer around it.
+    /// Writes the tensor as `.npy`, version 1. The writer should be buffered if small writes are
+    /// slow.
     ///
     /// ```
     /// use vdn_tensor::Tensor;
@@ -92,10 +95,10 @@ impl<T: Element> Tensor<T> {
     /// ```
     ///
     /// # Errors
-    /// Those of the writer.
+    /// Returns the errors of the writer.
     pub fn write_npy(&self, mut to: impl Write) -> io::Result<()> {
         let dims: Vec<String> = self.shape().dims().iter().map(ToString::to_string).collect();
-        // A tuple of one has a comma behind it.
+        // A tuple of one element has a comma after it.
         let comma = if dims.len() == 1 { "," } else { "" };
         let dims = dims.join(", ");
         let mut header = format!(
@@ -121,12 +124,13 @@ impl<T: Element> Tensor<T> {
         Ok(())
     }
 
-    /// Reads a tensor from `.npy`, up to its last number; what follows is left to the reader. NaN and infinite numbers
-    /// are read as they are.
+    /// Reads a tensor from `.npy`, up to its last number; later bytes stay in the reader. NaN and
+    /// infinite numbers are read as they are.
     ///
     /// # Errors
-    /// The bytes end too early or are no `.npy` of version 1 or 2; a header of more than 64 KiB; numbers of another type
-    /// (in the other byte order, too); Fortran order; more than [`MAX_RANK`](crate::MAX_RANK) dimensions.
+    /// Returns an error if the bytes end too early or are not `.npy` of version 1 or 2, if the
+    /// header is longer than 64 KiB, if the numbers have another type or byte order, if the array
+    /// is in Fortran order, or if it has more than [`MAX_RANK`](crate::MAX_RANK) dimensions.
     pub fn read_npy(mut from: impl Read) -> Result<Self, NpyError> {
         let header = read_header(&mut from)?;
         let Header { descr: found, fortran_order, dims } = Header::parse(&header)?;
@@ -162,7 +166,7 @@ impl<T: Element> Tensor<T> {
     }
 }
 
-/// The bytes of the header.
+/// Reads the bytes of the header.
 fn read_header(from: &mut impl Read) -> Result<Vec<u8>, NpyError> {
     let mut start = [0; 8];
     from.read_exact(&mut start).map_err(NpyError::Read)?;
@@ -195,7 +199,7 @@ fn read_header(from: &mut impl Read) -> Result<Vec<u8>, NpyError> {
     Ok(header)
 }
 
-/// What a header says.
+/// The contents of a header.
 struct Header {
     descr: String,
     fortran_order: bool,
@@ -203,7 +207,7 @@ struct Header {
 }
 
 impl Header {
-    /// Reads the dictionary. Its keys come in any order.
+    /// Parses the dictionary, whose keys may come in any order.
     fn parse(bytes: &[u8]) -> Result<Self, NpyError> {
         let text = std::str::from_utf8(bytes).ok();
         let found = text.and_then(|text| dictionary(text.trim()));
@@ -214,7 +218,7 @@ impl Header {
     }
 }
 
-/// The parts of `{'descr': '<f8', 'fortran_order': False, 'shape': (2, 3), }`.
+/// Parses `{'descr': '<f8', 'fortran_order': False, 'shape': (2, 3), }`.
 fn dictionary(text: &str) -> Option<Header> {
     let mut rest = text.strip_prefix('{')?.strip_suffix('}')?.trim();
     let (mut descr, mut fortran_order, mut dims) = (None, None, None);
@@ -243,7 +247,7 @@ fn dictionary(text: &str) -> Option<Header> {
             _ => return None,
         };
         rest = rest.trim_start();
-        // Between pairs, and after the last one if the writer likes.
+        // A comma stands between pairs, and optionally after the last one.
         rest = match rest.strip_prefix(',') {
             Some(rest) => rest.trim_start(),
             None if rest.is_empty() => rest,
@@ -253,13 +257,13 @@ fn dictionary(text: &str) -> Option<Header> {
     Some(Header { descr: descr?, fortran_order: fortran_order?, dims: dims? })
 }
 
-/// A text in quotes at the beginning, and what follows it.
+/// Returns the quoted text at the start, and the text after it.
 fn quoted(text: &str) -> Option<(&str, &str)> {
     let quote = text.chars().next().filter(|c| ['\'', '"'].contains(c))?;
     text[1..].split_once(quote)
 }
 
-/// Whole numbers between commas; one has a comma behind it.
+/// Parses whole numbers between commas. A single number must have a comma after it.
 fn tuple(inside: &str) -> Option<Vec<usize>> {
     let inside = inside.trim();
     if inside.is_empty() {

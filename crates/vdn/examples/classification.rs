@@ -1,5 +1,5 @@
 //! Classifies points in a plane into three classes that overlap. A network of distributional units
-//! reports its uncertainty, and abstains where no answer costs less than a wrong one.
+//! reports its uncertainty. It abstains where an answer is expected to cost more than no answer.
 //!
 //! Run with `cargo run --release -p vdn --example classification`.
 
@@ -36,7 +36,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let train = || train_task(&config, Some(&out), &interrupt, |_, _| {});
     println!("{}\n", Pool::new(0)?.run(train)?);
 
-    // One point at the centre of a class, one between two classes.
+    // A point at the centre of a class, and a point between two classes.
     let new = folder.path().join("new.csv");
     std::fs::write(&new, "x,y\n0.0,0.0\n1.0,0.0\n")?;
     let costs = Costs { abstain: 0.2, defer: None };

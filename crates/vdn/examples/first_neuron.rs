@@ -1,12 +1,14 @@
-//! A first layer of distributional units, and a training loop by hand: it learns `y = 2 x_1 - x_2`.
-//! `cargo run --release -p vdn --example first_neuron`
+//! Trains a first layer of distributional units with a hand-written training loop, on
+//! `y = 2 x_1 - x_2`.
+//!
+//! Run with `cargo run --release -p vdn --example first_neuron`.
 
 use vdn::prelude::*;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    // A layer of 8 units that see 3 inputs, and an affine map of what they send.
+    // A layer of 8 units that see 3 inputs, and an affine map of their samples.
     let mut parameters = Parameters::<f32>::new();
-    let mut builder = Builder::new(&mut parameters, 0); // the seed of the first weights
+    let mut builder = Builder::new(&mut parameters, 0); // the seed of the initial weights
     let units = VariationalLayer::new(&mut builder.scope("units"), LayerConfig::new(3, 8))?;
     let head = Linear::new(&mut builder, "head", 8, 1);
     let mut optimizer = AdamW::new(&parameters, AdamWConfig::default())?;
@@ -20,12 +22,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let noise = NoiseKey::new(7, 0, step); // seed, stream (each layer has its own), step
         let mut graph = Graph::new(&mut tape, &parameters, &mut bindings, Mode::Train, noise);
         let x = graph.tape.constant([64, 3], &inputs)?;
-        let sent = units.forward(&mut graph, x)?; // samples z [4, 64, 8], and KL of every unit
+        let sent = units.forward(&mut graph, x)?; // samples z [4, 64, 8], and the units' KL
         let mean = head.forward(&mut graph, sent.z)?;
         let y = tape.constant([64, 1], &targets)?;
         let sigma = tape.constant([], &[0.5])?;
         let nll = tape.gaussian_nll(mean, sigma, y)?;
-        let price = tape.constant([], &[1e-2])?; // of a nat of KL
+        let price = tape.constant([], &[1e-2])?; // the price of a nat of KL
         let kl = tape.weighted_kl(&sent.units, price)?;
         let loss = tape.add(nll, kl)?;
         optimizer.minimize(loss, &mut tape, &bindings, &mut parameters, 3e-3)?;

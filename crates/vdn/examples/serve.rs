@@ -1,11 +1,22 @@
-//! Serving: trained weights in several threads, without locks. What serves needs no `vdn-train`:
-//! `cargo run --release -p vdn --no-default-features --features safetensors --example serve -- FILE`
-//! serves a file of weights. With the default features, and without a file, the weights are trained
-//! first (module `training`): `cargo run --release -p vdn --example serve`
+//! Serves trained weights from several threads, without locks. The server does not need
+//! `vdn-train`.
 //!
-//! Parameters are shared; each thread has a tape of its own, which allocates nothing after the
-//! first request. The noise is addressed by the request, so an answer depends neither on the thread
-//! nor on the load.
+//! The threads share the parameters. Each thread has its own tape, which allocates nothing after
+//! the first request. The noise is addressed by the request, so an answer depends neither on the
+//! thread nor on the load.
+//!
+//! To serve a file of weights without the trainer:
+//!
+//! ```text
+//! cargo run --release -p vdn --no-default-features --features safetensors --example serve -- FILE
+//! ```
+//!
+//! With the default features and without a file, the example first trains the weights (module
+//! `training`):
+//!
+//! ```text
+//! cargo run --release -p vdn --example serve
+//! ```
 
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,14 +28,14 @@ use vdn::tensor::noise::NoiseKey;
 
 const INPUTS: usize = 4;
 
-/// A network holds no numbers, so threads can share it.
+/// The network. It holds no numbers, so threads can share it.
 struct Model {
     stack: Stack,
     head: Linear,
 }
 
 impl Model {
-    /// The network, and first weights of `seed`.
+    /// Builds the network, and its initial weights from `seed`.
     fn new(seed: u64) -> Result<(Self, Parameters<f32>), ModelError> {
         let mut parameters = Parameters::new();
         let mut builder = Builder::new(&mut parameters, seed);
@@ -35,14 +46,14 @@ impl Model {
     }
 }
 
-/// What a thread keeps between requests.
+/// The state that a thread keeps between requests.
 #[derive(Default)]
 struct Worker {
     tape: Tape<f32>,
     bindings: Bindings,
 }
 
-/// Returns mean and deviation of the answer over the samples of the units.
+/// Returns the mean and the standard deviation of the answer over the samples of the units.
 fn answer(
     worker: &mut Worker,
     (model, parameters): (&Model, &Parameters<f32>),
@@ -92,7 +103,7 @@ fn serve(
     })
 }
 
-/// Trains the weights and writes them to a file: it learns `y = x_1 - x_2`.
+/// Trains weights on `y = x_1 - x_2` and writes them to a file.
 #[cfg(feature = "train")]
 mod training {
     use super::{INPUTS, Model};
@@ -138,7 +149,7 @@ mod training {
     }
 }
 
-/// Without the trainer there is a file of weights, or nothing to serve.
+/// Without the trainer, a file of weights is required.
 #[cfg(not(feature = "train"))]
 mod training {
     use std::{io, path::Path};
@@ -148,7 +159,7 @@ mod training {
     }
 }
 
-/// The network with the weights of a file.
+/// Builds the network with the weights of a file.
 fn load(file: &Path) -> Result<(Model, Parameters<f32>), Box<dyn std::error::Error>> {
     let (model, mut parameters) = Model::new(0)?;
     parameters.load_safetensors(&std::fs::read(file)?)?;
@@ -181,7 +192,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     assert!(all[0].iter().flatten().all(|x| x.is_finite()));
     assert_eq!(all[0], all[1], "answers do not depend on the threads");
     if cfg!(feature = "train") && std::env::args_os().len() == 1 {
-        // The variance of y = x_1 - x_2 is 2: what is served explains more than half of it.
+        // The variance of `y = x_1 - x_2` is 2, so the served network explains more than half of
+        // it.
         let error = |(x, [y, _]): (&[f32; INPUTS], &[f32; 2])| (x[0] - x[1] - y).powi(2);
         let mean = requests.iter().zip(&all[0]).map(error).sum::<f32>() / requests.len() as f32;
         println!("mean squared error of the answers: {mean:.3}");

@@ -43,8 +43,9 @@ fn every_package_has_its_texts() {
         {
             assert!(line(wanted), "{}: there is no line `{wanted}`", folder.display());
         }
-        // The registry's pages of each package. There is no `repository`: the repository has no public
-        // address yet, and one that does not exist must not be named.
+        // Each package names its page of documentation. There is no `repository` key: the
+        // repository has no public address yet, and an address that does not exist must not be
+        // named.
         let name = folder.canonicalize().unwrap().file_name().unwrap().to_owned();
         let pages = format!("documentation = \"https://docs.rs/{}\"", name.display());
         assert!(line(&pages), "{}: there is no line `{pages}`", folder.display());
@@ -74,7 +75,7 @@ fn code_of_the_readme_is_tested() {
     }
 }
 
-/// Both READMEs name every example, and no other.
+/// Each of the two READMEs lists exactly the existing examples.
 #[test]
 fn every_example_is_listed() {
     let folder = root().join("crates/vdn/examples");

@@ -1,21 +1,22 @@
-//! A class from the pixels of an image: two hidden layers, a layer of units, logits from a sample.
+//! Predicts the class of an image from its pixels, with two hidden layers, a layer of units, and
+//! logits from a sample of the units.
 
 use crate::Failure;
 use crate::tasks::{Learner, Settings, Task, pixels, report};
 use vdn::prelude::*;
 use vdn::train::data::IdxArray;
 
-/// Width of the hidden layers.
+/// The width of the hidden layers.
 const HIDDEN: usize = 512;
-/// Units.
+/// The number of units.
 const UNITS: usize = 128;
-/// Classes.
+/// The number of classes.
 const CLASSES: usize = 10;
-/// The weight of the KL against the cross-entropy.
+/// The weight of the KL relative to the cross-entropy.
 const BETA: f32 = 1e-3;
-/// Samples of each unit in evaluation.
+/// The number of samples of each unit in evaluation.
 const SAMPLES: usize = 16;
-/// Rows that are evaluated at a time.
+/// The number of rows that are evaluated at a time.
 const CHUNK: usize = 500;
 
 struct Classifier {
@@ -42,7 +43,7 @@ impl Classifier {
         })
     }
 
-    /// Logits `[samples, rows, classes]`, and the units.
+    /// Records the logits `[samples, rows, classes]` and the units.
     fn logits(&self, graph: &mut Graph<'_, f32>, x: &[f32]) -> Result<(Var, LayerOutput), Failure> {
         let x = graph.tape.constant([x.len() / self.pixels, self.pixels], x)?;
         let h = self.first.forward(graph, x)?;
@@ -73,8 +74,8 @@ fn labels(file: &str) -> Result<Vec<f32>, Failure> {
     Ok(IdxArray::load(file)?.values.into_iter().map(f32::from).collect())
 }
 
-/// Trains on the first pair of files (images and labels) and prints the share of errors and the NLL
-/// on the second.
+/// Trains on the first pair of files (images and labels), and prints the error rate and the NLL on
+/// the second pair.
 pub(crate) fn run(files: [[&str; 2]; 2], settings: Settings) -> Result<(), Failure> {
     let [[images, classes], [test_images, test_classes]] = files;
     let ((x, width), y) = (pixels(images)?, labels(classes)?);

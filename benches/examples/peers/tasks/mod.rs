@@ -1,10 +1,14 @@
-//! The tasks: a network is trained in vdn as a user of the library would write it, with the sizes
+//! The tasks: each trains a network in vdn as a user of the library would write it, with the sizes
 //! and settings of the script `benches/peers/python/torch_tasks.py`.
 //!
-//! A task prints one line of JSON: `task`, `library`, `threads`, `seed`, its scores on the test
-//! rows, `epoch_seconds` (the shortest epoch of training), `steps_seconds` (the shortest step times
-//! the number of steps in an epoch: what an epoch would take if nothing else ran) and `peak_mib` (the
-//! most memory the process has had, everything included).
+//! A task prints one line of JSON:
+//!
+//! * `task`, `library`, `threads`, `seed`;
+//! * its scores on the test rows;
+//! * `epoch_seconds`: the shortest epoch of training;
+//! * `steps_seconds`: the shortest step times the steps of an epoch, which is the time of an epoch
+//!   on an idle machine;
+//! * `peak_mib`: the peak memory of the whole process.
 
 pub(crate) mod classification;
 pub(crate) mod regression;
@@ -17,19 +21,19 @@ use rand::seq::SliceRandom;
 use std::time::Instant;
 use vdn::prelude::*;
 
-/// What all tasks can be told by `KEY=VALUE`.
+/// The settings that every task takes as `KEY=VALUE`.
 #[derive(Clone, Copy)]
 pub(crate) struct Settings {
-    /// Seed of weights, noise and order.
+    /// The seed of weights, noise and order.
     pub(crate) seed: u64,
-    /// Passes over the training rows.
+    /// The number of passes over the training rows.
     pub(crate) epochs: usize,
-    /// Rows of a batch.
+    /// The rows of a batch.
     pub(crate) batch: usize,
 }
 
 impl Settings {
-    /// Changes what the arguments name.
+    /// Changes the settings that the arguments name.
     fn read(mut self, arguments: &[&str]) -> Result<Self, Failure> {
         for argument in arguments {
             match argument.split_once('=') {
@@ -43,7 +47,7 @@ impl Settings {
     }
 }
 
-/// Runs a task by name.
+/// Runs the task of this name.
 pub(crate) fn run(task: &str, arguments: &[&str]) -> Result<(), Failure> {
     let defaults = |epochs, batch| Settings { seed: 0, epochs, batch };
     match (task, arguments) {
@@ -63,14 +67,15 @@ pub(crate) fn run(task: &str, arguments: &[&str]) -> Result<(), Failure> {
 
 /// A network that a [`Learner`] trains.
 pub(crate) trait Task {
-    /// Numbers of a row of inputs, and of targets (0: none).
+    /// The numbers in a row of inputs and in a row of targets (0 without targets).
     fn widths(&self) -> [usize; 2];
 
-    /// The loss of a batch: `x` is `[rows, inputs]`, `y` is `[rows, targets]`.
+    /// Records the loss of a batch: `x` is `[rows, inputs]`, `y` is `[rows, targets]`.
     fn loss(&self, graph: &mut Graph<'_, f32>, x: &[f32], y: &[f32]) -> Result<Var, Failure>;
 }
 
-/// A network in training: parameters, AdamW, a tape that keeps its memory from step to step.
+/// A network in training: its parameters, AdamW, and a tape that keeps its memory from step to
+/// step.
 pub(crate) struct Learner<N> {
     network: N,
     parameters: Parameters<f32>,
@@ -84,7 +89,7 @@ pub(crate) struct Learner<N> {
     y: Vec<f32>,
 }
 
-/// Seconds of an epoch: the shortest, and the shortest step times the steps of an epoch.
+/// The seconds of the shortest epoch, and of the shortest step times the steps of an epoch.
 #[derive(Clone, Copy)]
 pub(crate) struct Seconds {
     epoch: f64,
@@ -95,7 +100,7 @@ pub(crate) struct Seconds {
 const RATE: f64 = 1e-3;
 
 impl<N: Task> Learner<N> {
-    /// A network with fresh weights.
+    /// Builds a network with new weights.
     pub(crate) fn new(
         seed: u64,
         build: impl FnOnce(&mut Builder<'_, f32>) -> Result<N, ModelError>,
@@ -110,7 +115,7 @@ impl<N: Task> Learner<N> {
         Ok(Self { network, parameters, optimizer, tape, bindings, seed, step, shortest, x, y })
     }
 
-    /// Trains on all rows in this order.
+    /// Trains on the rows once, in this order.
     pub(crate) fn epoch(
         &mut self,
         order: &[usize],
@@ -140,7 +145,7 @@ impl<N: Task> Learner<N> {
         Ok(())
     }
 
-    /// Trains on random orders of all rows.
+    /// Trains for all epochs, each in a new random order of the rows.
     fn train(&mut self, settings: Settings, data: [&[f32]; 2]) -> Result<Seconds, Failure> {
         let rows = data[0].len() / self.network.widths()[0];
         let mut order = Order::new(rows, settings.batch, settings.seed);
@@ -153,7 +158,7 @@ impl<N: Task> Learner<N> {
         Ok(Seconds { epoch, steps: self.shortest * rows.div_ceil(settings.batch) as f64 })
     }
 
-    /// Records whatever `work` wants of the trained network, without gradients.
+    /// Runs `work` on the trained network, without recording gradients.
     fn evaluate<R>(
         &mut self,
         pass: u32,
@@ -179,13 +184,13 @@ pub(crate) struct Order {
 }
 
 impl Order {
-    /// So many rows, in batches of `batch`.
+    /// Creates the order of this many rows, in batches of `batch`.
     pub(crate) fn new(rows: usize, batch: usize, seed: u64) -> Self {
         let generator = StdRng::seed_from_u64(seed);
         Self { rows: (0..rows).collect(), batch, next: rows, generator }
     }
 
-    /// The next batch of the present order, or the first of a new one.
+    /// Returns the next batch of the current order, or the first batch of a new order.
     pub(crate) fn next_batch(&mut self) -> &[usize] {
         if self.next >= self.rows.len() {
             self.shuffled();
@@ -196,14 +201,14 @@ impl Order {
         &self.rows[start..self.next]
     }
 
-    /// The next order.
+    /// Returns the rows in a new order.
     pub(crate) fn shuffled(&mut self) -> &[usize] {
         self.rows.shuffle(&mut self.generator);
         &self.rows
     }
 }
 
-/// The most memory this process has had, in MiB, as Linux counts it.
+/// The peak memory of this process in MiB, as reported by Linux.
 fn peak_mib() -> Result<f64, Failure> {
     let status = std::fs::read_to_string("/proc/self/status")?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
@@ -211,7 +216,7 @@ fn peak_mib() -> Result<f64, Failure> {
     Ok(kib.ok_or("no VmHWM in /proc/self/status")?.parse::<f64>()? / 1024.0)
 }
 
-/// Prints the line of a task.
+/// Prints the result line of a task.
 fn report(
     task: &str,
     settings: Settings,
@@ -231,7 +236,7 @@ fn report(
     Ok(())
 }
 
-/// Images as numbers in `[0, 1]`, and the pixels of one.
+/// Reads images as numbers in `[0, 1]`, and the number of pixels per image.
 fn pixels(file: &str) -> Result<(Vec<f32>, usize), Failure> {
     let array = vdn::train::data::IdxArray::load(file)?;
     let width = array.shape[1..].iter().product();

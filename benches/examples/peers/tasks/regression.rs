@@ -1,5 +1,6 @@
-//! A number from the features of a row: one hidden layer, a layer of units, a Gaussian likelihood
-//! whose deviation is predicted. It is also the small model of the jobs.
+//! Predicts a number from the features of a row, with one hidden layer, a layer of units, and a
+//! Gaussian likelihood whose deviation is predicted. The network is also the small model of the
+//! jobs.
 
 use crate::Failure;
 use crate::jobs::{BETA, LEAST_SIGMA, SMALL};
@@ -7,7 +8,7 @@ use crate::tasks::{Learner, Settings, Task, report};
 use vdn::prelude::*;
 use vdn::train::data::{ColumnValues, Tabular, TabularOptions};
 
-/// Samples of each unit in evaluation.
+/// The number of samples of each unit in evaluation.
 const SAMPLES: usize = 32;
 
 /// The network.
@@ -19,7 +20,7 @@ pub(crate) struct Regression {
 }
 
 impl Regression {
-    /// On rows of so many features.
+    /// Builds the network for rows with this many features.
     pub(crate) fn new(builder: &mut Builder<'_, f32>, features: usize) -> Result<Self, ModelError> {
         let layer = LayerConfig {
             train_samples: 1,
@@ -34,7 +35,7 @@ impl Regression {
         })
     }
 
-    /// Mean and deviation of each row, both `[samples, rows, 1]`, and the units.
+    /// Records the mean and the deviation of each row, both `[samples, rows, 1]`, and the units.
     fn predict(
         &self,
         graph: &mut Graph<'_, f32>,
@@ -68,20 +69,20 @@ impl Task for Regression {
     }
 }
 
-/// Features and target of the rows of one part, standardised by the training rows.
+/// The features and targets of the rows of one part, standardised by the training rows.
 struct Part {
     x: Vec<f32>,
     y: Vec<f32>,
 }
 
-/// Mean and deviation.
+/// Returns the mean and the deviation of these rows.
 fn moments(column: &[f64], rows: &[usize]) -> [f64; 2] {
     let mean = rows.iter().map(|&row| column[row]).sum::<f64>() / rows.len() as f64;
     let squares = rows.iter().map(|&row| (column[row] - mean).powi(2)).sum::<f64>();
     [mean, (squares / rows.len() as f64).sqrt()]
 }
 
-/// Trains on the first split of the table and prints RMSE and NLL of its test rows.
+/// Trains on the first split of the table, and prints the RMSE and the NLL of its test rows.
 pub(crate) fn run(table: &str, splits: &str, settings: Settings) -> Result<(), Failure> {
     let options = TabularOptions { targets: vec!["y".to_owned()], ..TabularOptions::default() };
     let table = Tabular::load(table, &options)?;
@@ -127,8 +128,8 @@ pub(crate) fn run(table: &str, splits: &str, settings: Settings) -> Result<(), F
     report("regression", settings, &scores, seconds)
 }
 
-/// RMSE of the mean over samples, and NLL of their mixture in nats. `means` and `sigmas` are
-/// `[samples, rows]`.
+/// Returns the RMSE of the mean over samples, and the NLL of their mixture in nats. `means` and
+/// `sigmas` are `[samples, rows]`.
 fn scores(means: &[f32], sigmas: &[f32], y: &[f32]) -> [f64; 2] {
     let half_ln_2pi = 0.5 * (2.0 * std::f64::consts::PI).ln();
     let (rows, samples) = (y.len(), SAMPLES as f64);

@@ -1,17 +1,17 @@
-//! A variational autoencoder of binary images: an encoder, a layer of units, a decoder, and the
-//! evidence lower bound. A pixel is set where it is above half of its range.
+//! A variational autoencoder of binary images: an encoder, a layer of units and a decoder, trained
+//! on the evidence lower bound. A pixel is 1 if it is above half of its range.
 
 use crate::Failure;
 use crate::tasks::{Learner, Settings, Task, pixels, report};
 use vdn::prelude::*;
 
-/// Width of the hidden layers.
+/// The width of the hidden layers.
 const HIDDEN: usize = 400;
-/// Units.
+/// The number of units.
 const UNITS: usize = 32;
-/// Samples of each unit in evaluation.
+/// The number of samples of each unit in evaluation.
 const SAMPLES: usize = 8;
-/// Rows that are evaluated at a time.
+/// The number of rows that are evaluated at a time.
 const CHUNK: usize = 500;
 
 struct Vae {
@@ -44,7 +44,7 @@ impl Task for Vae {
         [self.pixels, 0]
     }
 
-    /// The negative bound, a mean over rows, in nats.
+    /// Records the negative bound in nats, a mean over rows.
     fn loss(&self, graph: &mut Graph<'_, f32>, x: &[f32], _: &[f32]) -> Result<Var, Failure> {
         let image = graph.tape.constant([x.len() / self.pixels, self.pixels], x)?;
         let h = self.encoder.forward(graph, image)?;
@@ -53,7 +53,7 @@ impl Task for Vae {
         let h = self.decoder.forward(graph, units.z)?;
         let h = graph.tape.gelu(h)?;
         let logits = self.logits.forward(graph, h)?;
-        // A mean over pixels; the bound has their sum.
+        // The likelihood is a mean over pixels; the bound needs their sum.
         let nll = graph.tape.bernoulli_nll(logits, image)?;
         let nll = graph.tape.scale(nll, self.pixels as f32)?;
         let kl = graph.tape.unit_kl(&units.units)?;
@@ -62,7 +62,7 @@ impl Task for Vae {
     }
 }
 
-/// Trains on the first file and prints the bound on the second, in nats for an image.
+/// Trains on the first file, and prints the bound on the second file, in nats per image.
 pub(crate) fn run([images, test_images]: [&str; 2], settings: Settings) -> Result<(), Failure> {
     let binary = |file| {
         let (x, width) = pixels(file)?;

@@ -19,8 +19,9 @@ pub(crate) fn declare(
     Ok(())
 }
 
-/// The common shape of predictions (the first input), further parameters, and the values that are
-/// scored (the last input), of which there is at least one; as [`one_sided_shape`].
+/// Returns the common shape of predictions (the first input), further parameters, and the scored
+/// values (the last input). It follows the rule of [`one_sided_shape`] and has at least one
+/// element.
 pub(crate) fn scored_shape(name: &'static str, inputs: &[&Shape]) -> Result<Shape, ShapeError> {
     let shape = broadcast_shape(name, inputs)?;
     if shape.numel() == 0 {
@@ -29,10 +30,12 @@ pub(crate) fn scored_shape(name: &'static str, inputs: &[&Shape]) -> Result<Shap
     one_sided_shape(name, inputs)
 }
 
-/// The common shape of predictions (the first input), further parameters, and values (the last
-/// input). It is that of the predictions or that of the values: two shapes that only together make
-/// a larger one, such as `[samples, batch, 1]` and `[batch]`, would score every prediction against
-/// every value.
+/// Returns the common shape of predictions (the first input), further parameters, and values (the
+/// last input).
+///
+/// It has to be the shape of the predictions or the shape of the values. If the two only together
+/// gave a larger shape, such as `[samples, batch, 1]` and `[batch]`, every prediction would be
+/// scored against every value.
 pub(crate) fn one_sided_shape(name: &'static str, inputs: &[&Shape]) -> Result<Shape, ShapeError> {
     let shape = broadcast_shape(name, inputs)?;
     if [inputs.first(), inputs.last()].iter().flatten().all(|part| ***part != shape) {

@@ -1,4 +1,4 @@
-//! An autoregression of order 1 over the rows of a matrix, from its innovations.
+//! An autoregression of order 1 along the rows of a matrix, computed from its innovations.
 
 use crate::compiled_once::{Definition, compiled_once};
 use crate::error::Error;
@@ -14,7 +14,7 @@ struct Autoregression {
 }
 
 impl Autoregression {
-    /// The factors of the row before and of the innovation.
+    /// Returns the factor of the previous row and the factor of the innovation.
     fn factors<T: Element>(&self) -> [T; 2] {
         let rest = (1.0 - self.correlation) * (1.0 + self.correlation);
         [self.correlation, rest.sqrt()].map(T::from_f64)
@@ -61,7 +61,8 @@ impl<T: Element> Definition<T> for Autoregression {
         let [before, innovation] = self.factors::<T>();
         let dx = dx.data_mut();
         dx.copy_from_slice(dy.data());
-        // From the last row up, a row holds the slopes of its output with all that follow from it.
+        // The loop runs from the last row up. When it reaches a row, that row holds the slope of
+        // its own output and of all later outputs that depend on it.
         for first in (channels..dx.len()).step_by(channels).rev() {
             let (rows, own) = dx.split_at_mut(first);
             let last = &mut rows[first - channels..];
@@ -74,9 +75,12 @@ impl<T: Element> Definition<T> for Autoregression {
 }
 
 impl<T: Element> Tape<T> {
-    /// The autoregression `y_1 = x_1`, `y_h = c y_{h-1} + sqrt(1 - c^2) x_h` over the rows of `x`,
-    /// `[steps, channels]`. Of independent `x` with one variance `y` has the same variance in every
-    /// row, and rows `k` apart have the correlation `c^k`. The map is one to one.
+    /// The autoregression `y_1 = x_1`, `y_h = c y_{h-1} + sqrt(1 - c^2) x_h` along the rows of `x`
+    /// `[steps, channels]`, where `c` is the `correlation`.
+    ///
+    /// If the entries of `x` are independent with equal variance, `y` has this variance in every
+    /// row, and rows that are `k` apart have the correlation `c^k`. The map from `x` to `y` is one
+    /// to one.
     ///
     /// ```
     /// use vdn_autograd::Tape;
@@ -90,7 +94,8 @@ impl<T: Element> Tape<T> {
     /// ```
     ///
     /// # Errors
-    /// The correlation is not in (-1, 1); `x` is not `[steps, channels]`, or empty; `x` is stale.
+    /// Fails if the correlation is not in (-1, 1), if `x` does not have the shape
+    /// `[steps, channels]` or has no elements, or if `x` is stale.
     pub fn autoregression(&mut self, x: Var, correlation: f64) -> Result<Var, Error> {
         if !(-1.0 < correlation && correlation < 1.0) {
             let reason = format!("a correlation of {correlation}: it has to be in (-1, 1)");

@@ -99,12 +99,12 @@ impl<T: Element> Tape<T> {
         self.record_single(MeanScore(BernoulliNll), &[logit, y])
     }
 
-    /// The log-probability of every element, in nats: [`Tape::bernoulli_nll`] without the mean and its sign,
-    /// of the shape that the inputs broadcast to. [`Tape::mixture_of`] makes mixtures over samples
-    /// of it.
+    /// The log-probability `ln p(y)` of every element in nats, in the shape to which the inputs
+    /// broadcast. [`Tape::bernoulli_nll`] is its negative mean. [`Tape::mixture_of`] scores
+    /// mixtures over samples of it.
     ///
     /// # Errors
-    /// As [`Tape::bernoulli_nll`].
+    /// Fails as [`Tape::bernoulli_nll`] does.
     pub fn bernoulli_log_prob(&mut self, logit: Var, y: Var) -> Result<Var, Error> {
         self.check(LOG_PROB, &[logit, y])?;
         self.check_outcomes(LOG_PROB, y)?;

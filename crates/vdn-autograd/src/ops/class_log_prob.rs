@@ -1,4 +1,5 @@
-//! The log-probability of the class of every row under a softmax. (The mean over rows is `cross_entropy`.)
+//! The log-probability of the class of every row under a softmax. Its negative mean over rows is
+//! `cross_entropy`.
 
 use super::log_softmax::log_softmax;
 use crate::compiled_once::{Definition, compiled_once};
@@ -11,10 +12,11 @@ use vdn_tensor::{Element, Shape, ShapeError, View, ViewMut};
 
 const NAME: &str = "class_log_prob";
 
-/// So many rows make a task.
+/// The number of rows per parallel task.
 const TASK: usize = 256;
 
-/// The outputs are those of the rows and, kept for the backward pass, the log-probabilities of all classes.
+/// Outputs: the log-probability of every row's class, and, kept for the backward pass, the
+/// log-probabilities of all classes.
 struct ClassLogProb;
 
 compiled_once!(ClassLogProb);
@@ -74,7 +76,7 @@ impl<T: Element> Definition<T> for ClassLogProb {
                 for (to, log_p) in to.iter_mut().zip(log_p) {
                     *to = T::from_f64(-d * log_p.to_f64().exp());
                 }
-                // 1 - p without cancellation where the model is sure of the right class.
+                // Computes `1 - p` without cancellation if the model is sure of the right class.
                 let class = of_rows[row % of_rows.len()].to_f64() as usize;
                 to[class] = T::from_f64(-d * log_p[class].to_f64().exp_m1());
             }
@@ -83,9 +85,12 @@ impl<T: Element> Definition<T> for ClassLogProb {
 }
 
 impl<T: Element> Tape<T> {
-    /// `ln softmax(logits)[class]` of every row, in nats: `[..]` of logits `[.., classes]`. `classes` holds a whole
-    /// number for each row, as [`Tape::indices`] records them, and has no gradient; its shape is `[..]`, or the end of
-    /// it: of `[samples, batch, classes]` the classes are `[samples, batch]`, or `[batch]` for all samples.
+    /// The log-probability `ln softmax(logits)[class]` of the class of every row, in nats.
+    ///
+    /// `logits` are `[.., classes]`; the result is `[..]`. `classes` holds one whole number per
+    /// row, as [`Tape::indices`] records them, and has a gradient of 0. Its shape is `[..]` or a
+    /// trailing part of it: for logits `[samples, batch, classes]` the classes are
+    /// `[samples, batch]`, or `[batch]` if all samples share them.
     ///
     /// ```
     /// use vdn_autograd::{Score, Tape};
@@ -101,8 +106,8 @@ impl<T: Element> Tape<T> {
     /// ```
     ///
     /// # Errors
-    /// The shapes do not fit; there are no rows; a class is not a whole number below the number of classes; a variable
-    /// is stale.
+    /// Fails if the shapes do not fit, if there are no rows, if a class is not a whole number below
+    /// the number of classes, or if a variable is stale.
     pub fn class_log_prob(&mut self, logits: Var, classes: Var) -> Result<Var, Error> {
         self.check(NAME, &[logits, classes])?;
         let (shape, chosen) = (*self.shape(logits), *self.shape(classes));

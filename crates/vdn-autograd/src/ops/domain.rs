@@ -43,7 +43,7 @@ impl<T: Element> Tape<T> {
     }
 
     /// Refuses numbers of the input called `what` that are not above 0: deviations, scales, degrees
-    /// of freedom. The variable is not stale.
+    /// of freedom. The variable must not be stale.
     pub(crate) fn check_above_zero(
         &self,
         name: &'static str,
@@ -54,7 +54,8 @@ impl<T: Element> Tape<T> {
             return Err(Error::invalid(name, "a shared tensor that was released"));
         }
         let data = self.value(var).data();
-        // Without an early exit inside: a block is compared in vectors.
+        // There is no early exit inside a block, so that blocks are compared with SIMD
+        // instructions.
         let wrong = |block: &[T]| block.iter().fold(false, |found, x| found | (*x <= T::ZERO));
         if !data.chunks(256).any(wrong) {
             return Ok(());

@@ -59,7 +59,7 @@ impl Formula<3, 1> for SigmaPull {
 compiled_once!(MeanScore<GaussianNll, 3>);
 impl Likelihood<3> for GaussianNll {
     const NAME: &'static str = NAME;
-    /// Not recorded: `log_density` has it.
+    /// No operation has this name: Gaussian log-densities come from `log_density`.
     const LOG_PROB: &'static str = "gaussian_log_prob";
 
     fn scores<T: Element>(&self, shape: &Shape, inputs: [View<'_, T>; 3], scores: &mut [T]) {
@@ -91,8 +91,8 @@ impl<T: Element> Tape<T> {
     /// broadcast to the shape of `mu` or of `y`.
     ///
     /// # Errors
-    /// The shapes do not broadcast, broadcast to one that neither `mu` nor `y` has, or have no
-    /// elements; a sigma is not above 0; a variable is stale.
+    /// Fails if the shapes do not broadcast, have no elements, or broadcast to a shape that neither
+    /// `mu` nor `y` has; if a sigma is not above 0; or if a variable is stale.
     pub fn gaussian_nll(&mut self, mu: Var, sigma: Var, y: Var) -> Result<Var, Error> {
         self.gaussian_nll_with(mu, sigma, y, Density::default())
     }

@@ -30,19 +30,20 @@ const NAME: &str = "kl_autoregressive";
 /// `logvar of the previous`.
 struct KlAutoregressive;
 
-/// Where neither the precision of the prior nor the variance of the previous latent is near an end of the range.
+/// Whether the precision of the prior and the variance of the previous latent are both far from the
+/// ends of the floating-point range.
 #[inline(always)]
 fn ordinary<R: Real>(precision: R, before: R) -> R::Mask {
     is_ordinary(precision) & before.lt(before.lit(80.0))
 }
 
-/// `phi sqrt(v_prev) / s`, whatever the size of each.
+/// Computes `phi sqrt(v_prev) / s` without overflow of the factors.
 #[inline(always)]
 fn relative<R: Real>(phi: R, before: R, prior: R) -> R {
     times_exp(phi, (before - prior) * phi.lit(0.5))
 }
 
-/// `mu - phi mu_prev`, and the mean square over `s^2`.
+/// Returns `mu - phi mu_prev`, and its mean square over `s^2`.
 #[inline(always)]
 fn parts<R: Real>([mu, previous, phi, prior, before]: [R; 5]) -> [R; 2] {
     let (e, precision) = (mu - phi * previous, (-prior).exp());
@@ -64,7 +65,7 @@ impl Formula<6, 1> for Value {
     }
 }
 
-/// The slope of `phi`, `dk (phi v_prev - e mu_prev) / s^2`, whatever the size of each.
+/// The slope of `phi`, `dk (phi v_prev - e mu_prev) / s^2`, without overflow of the factors.
 #[inline(always)]
 fn extreme_d_phi<R: Real>([dk, e, previous, phi, prior, before]: [R; 6]) -> R {
     let infinity = dk.lit(f64::INFINITY);
@@ -74,7 +75,8 @@ fn extreme_d_phi<R: Real>([dk, e, previous, phi, prior, before]: [R; 6]) -> R {
     if within.all() {
         return spread - shift;
     }
-    // Both terms leave the range, to either side: the larger one says to which.
+    // Both terms may overflow. Then the sign of the result is the sign of the larger term, so the
+    // difference is taken before the common factor is multiplied in.
     let part = (before * dk.lit(0.5)).max(dk.lit(0.0));
     let sum = times_exp(phi, before - part) - times_exp(e * previous, -part);
     R::select(within, spread - shift, times_exp(dk * sum, part - prior))
@@ -94,7 +96,7 @@ impl Formula<7, 6> for Pull {
         let ordinary = ordinary(precision, before);
         if !ordinary.all() {
             d_mu = R::select(ordinary, d_mu, times_exp(dk * e, -prior));
-            // `d_mu phi`, but where `d_mu` itself has left the range.
+            // This is `d_mu phi`, computed as a whole where `d_mu` alone overflows.
             let within = d_mu.abs().lt(d_mu.lit(f64::INFINITY));
             let whole = times_exp(dk * e * phi, -prior);
             d_previous = R::select(ordinary, d_previous, -R::select(within, d_mu * phi, whole));

@@ -103,20 +103,20 @@ impl<T: Element> Tape<T> {
     /// ```
     ///
     /// # Errors
-    /// The shapes do not broadcast, broadcast to one that neither locations nor `y` have, or have
-    /// no elements; a scale is not above 0; a variable is stale.
+    /// Fails if the shapes do not broadcast, have no elements, or broadcast to a shape that neither
+    /// locations nor `y` have; if a scale is not above 0; or if a variable is stale.
     pub fn laplace_nll(&mut self, location: Var, scale: Var, y: Var) -> Result<Var, Error> {
         self.check(NAME, &[location, scale, y])?;
         self.check_above_zero(NAME, "scale", scale)?;
         self.record_single(MeanScore(LaplaceNll), &[location, scale, y])
     }
 
-    /// The log-density of every element, in nats: [`Tape::laplace_nll`] without the mean and its sign,
-    /// of the shape that the inputs broadcast to. [`Tape::mixture_of`] makes mixtures over samples
-    /// of it.
+    /// The log-density `ln p(y)` of every element in nats, in the shape to which the inputs
+    /// broadcast. [`Tape::laplace_nll`] is its negative mean. [`Tape::mixture_of`] scores mixtures
+    /// over samples of it.
     ///
     /// # Errors
-    /// As [`Tape::laplace_nll`].
+    /// Fails as [`Tape::laplace_nll`] does.
     pub fn laplace_log_prob(&mut self, location: Var, scale: Var, y: Var) -> Result<Var, Error> {
         self.check(LOG_PROB, &[location, scale, y])?;
         self.check_above_zero(LOG_PROB, "scale", scale)?;

@@ -85,9 +85,9 @@ impl<T: Element> Definition<T> for LogDensity {
 }
 
 impl<T: Element> Tape<T> {
-    /// `ln p(y)` in nats for the density of `family` with this location and `scale = e^log_scale`, element by element;
-    /// the shapes broadcast to that of the locations or that of `y`: `[samples, batch, outputs]`, for instance, and
-    /// `[batch, outputs]`.
+    /// The log-density `ln p(y)` in nats of `family` with this location and `scale = e^log_scale`,
+    /// element by element. The shapes broadcast to the shape of the locations or of `y`: for
+    /// instance `[samples, batch, outputs]` and `[batch, outputs]`.
     ///
     /// ```
     /// use vdn_autograd::{ObservationFamily, Tape};
@@ -99,7 +99,8 @@ impl<T: Element> Tape<T> {
     /// ```
     ///
     /// # Errors
-    /// The shapes do not broadcast, or broadcast to one that neither locations nor `y` have; a variable is stale.
+    /// Fails if the shapes do not broadcast, or broadcast to a shape that neither locations nor `y`
+    /// have, or if a variable is stale.
     pub fn log_density(
         &mut self,
         family: ObservationFamily,

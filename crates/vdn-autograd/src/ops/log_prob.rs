@@ -1,6 +1,8 @@
-//! The logarithm of the probability, or of the density, of every element: what mixtures over samples are made of. (The
-//! means over elements are `bernoulli_nll` and others; the Gaussian and Student's t by the logarithm of their scale are
-//! `log_density`.)
+//! The log-probability (or log-density) of every element, from which mixtures over samples are
+//! computed.
+//!
+//! The means over elements are operations such as `bernoulli_nll`. The Gaussian and Student's t
+//! with a given logarithm of the scale are in `log_density`.
 
 use super::mean_score::Likelihood;
 use crate::compiled_once::Definition;
@@ -14,14 +16,14 @@ use vdn_tensor::kernels::reduce_to_shape;
 use vdn_tensor::parallel::for_each_chunk;
 use vdn_tensor::{Element, Shape, ShapeError, View, ViewMut, with_scratch};
 
-/// So many elements make a task.
+/// The number of elements per parallel task.
 const TASK: usize = 4096;
 
-/// The operation: minus the score of every element, of the shape that the inputs broadcast to.
+/// The operation: the negated score of every element, in the shape to which the inputs broadcast.
 pub(super) struct LogProb<L, const IN: usize>(pub(super) L);
 
 impl<L: Likelihood<IN>, const IN: usize> LogProb<L, IN> {
-    /// The inputs and the shape that they broadcast to; they did when recorded.
+    /// Returns the inputs and the shape to which they broadcast. Recording checked that they do.
     fn parts<'a, T>(inputs: &[View<'a, T>]) -> Option<([View<'a, T>; IN], Shape)>
     where
         T: Element,
@@ -59,7 +61,8 @@ impl<T: Element, L: Likelihood<IN>, const IN: usize> Definition<T> for LogProb<L
         let (Some((inputs, shape)), Some(d)) = (Self::parts(inputs), d_outputs[0]) else { return };
         let numel = shape.numel();
         with_scratch(IN * numel, |full: &mut [T]| {
-            // Derivatives of every element first, of the whole shape.
+            // First the derivatives of every element, in the full shape. They are summed down to
+            // the shapes of the inputs below.
             let mut parts = full.chunks_exact_mut(numel);
             let mut own: [Option<ViewMut<'_, T>>; IN] = std::array::from_fn(|input| {
                 let part = parts.next()?;
@@ -84,9 +87,12 @@ impl<T: Element, L: Likelihood<IN>, const IN: usize> Definition<T> for LogProb<L
 const MIXTURE: &str = "mixture_of";
 
 impl<T: Element> Tape<T> {
-    /// The negative score of a mixture over samples, nats per element, from the log-probability of every sample and
-    /// element, `[samples, batch, horizon]`: [`Tape::mixture_nll`] for any likelihood. Elements that are not scored
-    /// together, such as one class, have a horizon of 1, for which all scores are the same.
+    /// The negative score of a mixture over samples, in nats per element: [`Tape::mixture_nll`] for
+    /// any likelihood. `log_p` is the log-probability of every sample and element,
+    /// `[samples, batch, horizon]`; the result is a scalar.
+    ///
+    /// If elements are not scored jointly, such as one class per row, the horizon is 1 and all
+    /// kinds of [`Score`] are equal.
     ///
     /// ```
     /// use vdn_autograd::{Score, Tape};
@@ -101,7 +107,8 @@ impl<T: Element> Tape<T> {
     /// ```
     ///
     /// # Errors
-    /// The log-probabilities have another number of dimensions, or there are none; `log_p` is stale.
+    /// Fails if the log-probabilities do not have three dimensions, if there are none, or if
+    /// `log_p` is stale.
     pub fn mixture_of(&mut self, log_p: Var, score: Score) -> Result<Var, Error> {
         self.check(MIXTURE, &[log_p])?;
         let shape = *self.shape(log_p);

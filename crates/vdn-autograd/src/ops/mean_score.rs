@@ -13,7 +13,7 @@ use vdn_tensor::{Element, Shape, ShapeError, View, ViewMut, with_scratch};
 pub(super) trait Likelihood<const IN: usize>: Send + 'static {
     /// The name of the mean score in messages.
     const NAME: &'static str;
-    /// The name of the log-probabilities of all elements.
+    /// The name of the element-wise log-probability in messages.
     const LOG_PROB: &'static str;
 
     /// Computes the score in nats of every element of `shape`, to which the inputs broadcast.

@@ -146,7 +146,7 @@ impl<T: Element> Tape<T> {
     /// ```
     ///
     /// # Errors
-    /// The shapes do not fit; a sigma is not above 0; a variable is stale.
+    /// Fails if the shapes do not fit, if a sigma is not above 0, or if a variable is stale.
     pub fn mixture_nll(&mut self, mu: Var, sigma: Var, y: Var, score: Score) -> Result<Var, Error> {
         self.mixture_nll_with(mu, sigma, y, MixtureNll::new(score))
     }

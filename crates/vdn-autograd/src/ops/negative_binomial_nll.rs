@@ -160,12 +160,12 @@ impl<T: Element> Tape<T> {
         self.record_single(MeanScore(NegativeBinomialNll), &[log_mean, log_dispersion, y])
     }
 
-    /// The log-probability of every element, in nats: [`Tape::negative_binomial_nll`] without the mean and its sign,
-    /// of the shape that the inputs broadcast to. [`Tape::mixture_of`] makes mixtures over samples
-    /// of it.
+    /// The log-probability `ln p(y)` of every element in nats, in the shape to which the inputs
+    /// broadcast. [`Tape::negative_binomial_nll`] is its negative mean. [`Tape::mixture_of`] scores
+    /// mixtures over samples of it.
     ///
     /// # Errors
-    /// As [`Tape::negative_binomial_nll`].
+    /// Fails as [`Tape::negative_binomial_nll`] does.
     pub fn negative_binomial_log_prob(
         &mut self,
         log_mean: Var,

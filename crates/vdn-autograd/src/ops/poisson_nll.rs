@@ -1,8 +1,9 @@
-//! The mean negative log-probability of counts under a Poisson distribution, given by the logarithm
-//! of its rate.
+//! The mean negative log-probability of counts under a Poisson distribution, which is given by the
+//! logarithm of its rate.
 //!
-//! `rate - y ln rate + ln y!` loses all digits for large counts, where its terms are `y ln y` and the result is
-//! `ln(y) / 2`. With `d = ln rate - ln y` it is `y (e^d - 1 - d)` plus the score at the best rate, `y - y ln y + ln y!`.
+//! The textbook form `rate - y ln rate + ln y!` loses all digits for large counts: its terms are of
+//! size `y ln y`, its result is about `ln(y) / 2`. With `d = ln rate - ln y`, the score is computed
+//! as `y (e^d - 1 - d)` plus the score at the best rate, `y - y ln y + ln y!`.
 
 use super::log_prob::LogProb;
 use super::mean_score::{Likelihood, MeanScore};
@@ -25,7 +26,7 @@ const TASK: usize = 1024;
 
 struct PoissonNll;
 
-/// The score, given `y` and its score at the best rate, which is `y` itself.
+/// The score, from `log_rate`, `y` and the given score at the best rate, which is `y` itself.
 struct Nll;
 impl Formula<3, 1> for Nll {
     #[inline(always)]
@@ -104,12 +105,12 @@ impl<T: Element> Tape<T> {
         self.record_single(MeanScore(PoissonNll), &[log_rate, y])
     }
 
-    /// The log-probability of every element, in nats: [`Tape::poisson_nll`] without the mean and its sign,
-    /// of the shape that the inputs broadcast to. [`Tape::mixture_of`] makes mixtures over samples
-    /// of it.
+    /// The log-probability `ln p(y)` of every element in nats, in the shape to which the inputs
+    /// broadcast. [`Tape::poisson_nll`] is its negative mean. [`Tape::mixture_of`] scores mixtures
+    /// over samples of it.
     ///
     /// # Errors
-    /// As [`Tape::poisson_nll`].
+    /// Fails as [`Tape::poisson_nll`] does.
     pub fn poisson_log_prob(&mut self, log_rate: Var, y: Var) -> Result<Var, Error> {
         self.check(LOG_PROB, &[log_rate, y])?;
         self.check_counts(LOG_PROB, y)?;

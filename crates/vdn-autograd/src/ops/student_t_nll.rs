@@ -20,7 +20,7 @@ use vdn_tensor::{Element, Mask, Real, Shape, View, ViewMut, with_scratch};
 const NAME: &str = "student_t_nll";
 const LOG_PROB: &str = "student_t_log_prob";
 
-/// So many scales away the square of a distance may overflow.
+/// The number of scales from which the square of a distance may overflow.
 const FAR: f64 = 1e15;
 
 struct StudentTNll;
@@ -90,9 +90,8 @@ impl Formula<4, 1> for ScalePull {
     }
 }
 
-/// `slope` times the derivative with respect to the degrees of freedom, `(ln(1 + x^2/nu) - (nu + 1)
-/// x^2 / (nu (nu + x^2)))/2
-/// - c'(nu)`; the last term is given.
+/// `slope` times the derivative with respect to the degrees of freedom,
+/// `(ln(1 + x^2/nu) - (nu + 1) x^2 / (nu (nu + x^2)))/2 - c'(nu)`; the last term is given.
 struct FreedomPull {
     slope: f64,
 }
@@ -182,8 +181,9 @@ impl<T: Element> Tape<T> {
     /// ```
     ///
     /// # Errors
-    /// The shapes do not broadcast, broadcast to one that neither locations nor `y` have, or have
-    /// no elements; a scale or a number of degrees of freedom is not above 0; a variable is stale.
+    /// Fails if the shapes do not broadcast, have no elements, or broadcast to a shape that neither
+    /// locations nor `y` have; if a scale or a number of degrees of freedom is not above 0; or if a
+    /// variable is stale.
     pub fn student_t_nll(
         &mut self,
         location: Var,
@@ -198,12 +198,12 @@ impl<T: Element> Tape<T> {
         self.record_single(MeanScore(StudentTNll), &inputs)
     }
 
-    /// The log-density of every element, in nats: [`Tape::student_t_nll`] without the mean and its sign,
-    /// of the shape that the inputs broadcast to. [`Tape::mixture_of`] makes mixtures over samples
-    /// of it.
+    /// The log-density `ln p(y)` of every element in nats, in the shape to which the inputs
+    /// broadcast. [`Tape::student_t_nll`] is its negative mean. [`Tape::mixture_of`] scores
+    /// mixtures over samples of it.
     ///
     /// # Errors
-    /// As [`Tape::student_t_nll`].
+    /// Fails as [`Tape::student_t_nll`] does.
     pub fn student_t_log_prob(
         &mut self,
         location: Var,

@@ -16,7 +16,8 @@ struct VarAxis {
     axis: usize,
 }
 
-/// The square of the distance from the mean, over the count: a sum of squares may overflow where their mean does not.
+/// The squared distance from the mean, divided by the count. The division comes before the sum,
+/// because a sum of squares may overflow where their mean does not.
 struct Part {
     share: f64,
 }

@@ -199,7 +199,8 @@ fn cases() -> Vec<Case> {
             let [phi, logvar] = t.ar_transition(x[0], None, Persistence::Tanh, Gap::Steps(3))?;
             t.add(phi, logvar)
         }),
-        // A factor of 1e-25 makes a mean of size 1 one of 1e25, whose rounding drowns the other.
+        // A factor of 1e-25 turns a mean of 1 into one of 1e25, whose rounding error exceeds the
+        // other mean.
         case!(
             "combine_messages",
             [

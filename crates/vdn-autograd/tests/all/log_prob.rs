@@ -27,14 +27,14 @@ fn outcomes(tape: &mut Tape<f64>) -> Result<Var, Error> {
     tape.constant([4, 5], &outcomes)
 }
 
-/// Values that no location meets, `[4, 5]`.
+/// Values that no location equals, `[4, 5]`.
 fn values(tape: &mut Tape<f64>) -> Result<Var, Error> {
     let own = normals(9, &[4, 5]);
     tape.constant([4, 5], own.data())
 }
 
-/// The log-probability of every element and the mean of its negative, by the operation of that name.
-/// The inputs are `[3, 4, 5]` and `[4, 1]`.
+/// For each likelihood, the log-probability of every element and the negative mean of it. The
+/// inputs are `[3, 4, 5]` and `[4, 1]`.
 fn pairs() -> [(&'static str, Record, Record); 5] {
     [
         (
@@ -119,7 +119,8 @@ fn the_mean_is_that_of_the_operation_with_a_mean() -> Result<(), Error> {
             Ok((tape.scalar(loss)?, vars.iter().flat_map(of).collect()))
         };
         let ((got, slopes), (want, wanted)) = (run(true)?, run(false)?);
-        // The same numbers, divided before or after the sum of 60 of them: 60 roundings.
+        // Both sides sum the same 60 numbers; one divides before the sum and one after, which
+        // allows for 60 roundings.
         let near = |a: f64, b: f64| (a - b).abs() <= 60.0 * f64::EPSILON * b.abs().max(1.0);
         assert!(near(got, want), "{name}: {got} {want}");
         assert_eq!(slopes.len(), wanted.len());
@@ -145,7 +146,7 @@ fn gradients_with_a_weight_for_each_element() -> Result<(), Error> {
         })?;
         assert!(report.passed(), "{name}: {report}");
     }
-    // Classes of [4], for all samples.
+    // The classes `[4]` are shared by all samples.
     let report = check_gradients(&inputs[..1], |tape, vars| {
         let classes = tape.indices([4], &[0, 3, 1, 4])?;
         let log_p = tape.class_log_prob(vars[0], classes)?;
@@ -211,7 +212,7 @@ fn mixtures_of_normal_distributions_are_those_of_the_fused_operation() -> Result
     Ok(())
 }
 
-/// The densities of one row by hand: three samples, counts of two steps.
+/// The definition, written out for one row with three samples and counts of two steps.
 #[test]
 fn a_mixture_of_counts_is_that_of_the_definition() -> Result<(), Error> {
     let rates = [[0.5_f64, 2.0], [1.0, 3.0], [4.0, 0.25]];

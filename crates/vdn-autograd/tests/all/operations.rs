@@ -255,7 +255,7 @@ fn values_that_broadcast_against_the_batch_are_refused() -> Outcome {
     Ok(())
 }
 
-/// A deviation of 0 has no density, and one below 0 the density of no distribution.
+/// A deviation of 0 has no density, and a negative deviation belongs to no distribution.
 #[test]
 fn deviations_that_are_not_above_zero_are_refused() -> Outcome {
     type Record = fn(&mut Tape<f64>, Var, Var, Var) -> Result<Var, Error>;
@@ -291,8 +291,8 @@ fn deviations_that_are_not_above_zero_are_refused() -> Outcome {
     Ok(())
 }
 
-/// Values and gradients of each operation in one and in four threads, on more elements than one
-/// thread is given at a time.
+/// Compares values and gradients of each operation with one and with four threads, on more elements
+/// than one task holds.
 #[test]
 fn single_operations_do_not_depend_on_the_number_of_threads() -> Outcome {
     type Record = fn(&mut Tape<f32>, Var, Var, Var) -> Result<Var, Error>;

@@ -166,10 +166,11 @@ fn gradients_are_those_of_slices_that_overwrite_for_any_number_of_threads() -> R
     Ok(())
 }
 
-/// The elements of a gradient that the backward pass of each slice writes, all slices together.
+/// Counts the elements of a gradient that the backward passes of all slices write.
 ///
-/// The gradient starts as -0 everywhere: that of a negation whose own gradient is 0. A slice whose
-/// gradient is 0 then adds 0 to what it writes, and -0 + 0 is 0: what it does not write stays -0.
+/// Every element of the gradient starts as -0, the gradient of a negation whose own gradient is 0.
+/// A slice whose gradient is 0 adds 0 to the elements that it writes. They become 0, because -0 + 0
+/// is 0; all other elements stay -0.
 fn written(steps: usize, oracle: bool) -> Result<usize, Error> {
     let numel = BATCH * steps * UNITS;
     let mut tape = Tape::<f64>::new();
@@ -179,7 +180,7 @@ fn written(steps: usize, oracle: bool) -> Result<usize, Error> {
         false => tape.slice_axis(x, 1, start, 1),
     };
     let slices = (0..steps).map(|t| cut(&mut tape, t)).collect::<Result<Vec<_>, _>>()?;
-    // Recorded last, so that its backward pass is the first.
+    // The negation is recorded last, so that its backward pass runs first.
     let negated = tape.neg(x)?;
     let zeros = vec![0.0; numel];
     let mut count = 0;
@@ -198,7 +199,8 @@ fn what_the_backward_pass_writes_is_linear_in_the_steps() -> Result<(), Error> {
     for steps in [8, 32] {
         let numel = BATCH * steps * UNITS;
         assert_eq!(written(steps, false)?, numel, "{steps} steps");
-        // What it would be if every slice wrote the whole gradient: the count sees that.
+        // The oracle writes the whole gradient for every slice; this shows that the count would
+        // notice it.
         assert_eq!(written(steps, true)?, numel * steps, "{steps} steps, overwriting");
     }
     Ok(())

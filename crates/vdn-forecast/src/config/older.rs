@@ -15,7 +15,7 @@ pub(super) fn translate(given: &mut Table) -> Result<(), TrainError> {
         let reason = "model.emit_kl: remove it; controllers ask for what they need themselves";
         return Err(TrainError::config(reason));
     }
-    // A run writes every setting. One without these was written before there was a choice.
+    // A run writes every setting. A run without these two keys is older than the settings.
     let of_a_run = ["kernel", "clamp_gradient", "zero_output", "layer_beta"];
     if of_a_run.iter().all(|key| model.contains_key(*key)) {
         let sampled = || Value::String("sampled".to_owned());

@@ -166,11 +166,12 @@ pub struct ForecasterConfig {
     /// A run with `sampled` has other defaults: `units` 1024, `beta` 1e-4, in `[train]` a `batch`
     /// of 128 and `ema_decay` 0, and in `[control.rate]` a `low` of 0.08.
     pub dependence: Dependence,
-    /// The correlation of each unit's weights in the shared noise of neighbouring steps, at the
-    /// start of training, in [0, 1); 0.5. Beyond 0 training moves such weights together, so that
-    /// sampled paths have smoother increments. It says nothing where `dependence` is `sampled`.
+    /// The correlation between a unit's loadings for neighbouring steps at the start of training,
+    /// in [0, 1). Default: 0.5. The loadings are the unit's weights in the noise that steps share.
+    /// Above 0, training moves the loadings of neighbouring steps together, which makes the
+    /// increments of sampled paths smoother. Without effect if `dependence` is `sampled`.
     pub loading_correlation: f64,
-    /// What training minimises: `vib`, the default, `elbo` or `iwae`.
+    /// The training objective: `vib` (the default), `elbo` or `iwae`.
     pub objective: Objective,
     /// The weight of the KL divergence of every latent dimension, relative to the score in nats per
     /// time step; finite and at least 0. Default: 0.01. That is about the weight in the ELBO,

@@ -9,27 +9,31 @@
 //! g_h = t_h / sqrt(1 + sum_n A_hn^2 S_n^2)
 //! ```
 //!
-//! So a step has the variance `t_h^2` whatever `A` and `S` are: they say which part of it the steps
-//! of a window share. Given that its steps are dependent (`forecaster/joint.rs` says when they are
-//! not) a window is normal, with the mean `base + t (B mu + c)` and the covariance `g
-//! (A S^2 A' + 1) g`. What units know, `mu`, and what they do not, `z - mu`, have maps of their
-//! own: with one map for both the errors that steps share bend the mean (decisions 10 and 17).
+//! A step has the variance `t_h^2` for every `A` and `S`; these determine which part of it the
+//! steps of a window share. If the steps are dependent (`forecaster/joint.rs` defines when they are
+//! not), a window is normal, with the mean `base + t (B mu + c)` and the covariance
+//! `g (A S^2 A' + 1) g`.
 //!
-//! What is trained in the place of `A` is `D`, its innovations along the horizon (decision 30):
+//! The units' information `mu` and their noise `z - mu` have separate maps. With one map for both,
+//! the errors that steps share would distort the mean (decisions 10 and 17).
+//!
+//! The trained parameter is not `A` but `D`, the innovations of `A` along the horizon (decision
+//! 30). With the correlation `rho` (`c` in that decision):
 //!
 //! ```text
-//! A_1 = D_1      A_h = c A_{h-1} + sqrt(1 - c^2) D_h
+//! A_1 = D_1      A_h = rho A_{h-1} + sqrt(1 - rho^2) D_h
 //! ```
 //!
-//! So neighbouring steps start with loadings of the correlation `c`, and a step of the optimiser,
-//! which moves every number of `D` about as far, moves `A` furthest where neighbours move alike.
+//! The loadings `A` of neighbouring steps therefore start with the correlation `rho`. A step of the
+//! optimiser moves every entry of `D` by about the same amount, so `A` moves farthest where the
+//! movements of neighbouring steps agree.
 
 use vdn_autograd::{Error, Var};
 use vdn_model::core::{Builder, Graph, Init, ParameterId};
 use vdn_model::modules::Linear;
 use vdn_tensor::Element;
 
-/// The factor on the learning rate of `A`, relative to other parameters. The shared noise has to
+/// The factor on the learning rate of `D`, relative to other parameters. The shared noise has to
 /// grow from a random start. With smaller factors it did not grow enough on a few thousand windows:
 /// on ETTh1, the 90 % interval of the horizon's mean covered 67 % of the values with 16 units and
 /// the factor 4, 83 % with 12, and 89 % with 64 units and 24 (decision 17).
@@ -41,13 +45,16 @@ pub(crate) const SPEED: f64 = 24.0;
 /// y = base + t (B mu + c) + g (A (z - mu) + e)      g_h = t_h / sqrt(1 + sum_n A_hn^2 S_n^2)
 /// ```
 ///
-/// with the units' means `mu` and deviations `S`, and `t_h` the total deviation of step `h`. It is
-/// a part of [`Forecaster`](crate::forecaster::Forecaster), which
-/// [`Dependence`](crate::forecaster::Dependence) asks for. What it stores is `D` (`head.loadings`),
-/// of which `A` is the autoregression `A_h = c A_{h-1} + sqrt(1 - c^2) D_h` over the steps, `A_1 =
-/// D_1`. The trainer gives it 24 times the learning rate of all else, by
-/// [`Network::parameter_groups`](vdn_train::network::Network::parameter_groups); weight decay takes
-/// as many times more off it.
+/// Here `mu` are the units' means, `S` their deviations, and `t_h` is the total deviation of step
+/// `h`. The head is a part of [`Forecaster`](crate::forecaster::Forecaster);
+/// [`Dependence`](crate::forecaster::Dependence) selects it.
+///
+/// The stored parameter is `D` (`head.loadings`). `A` is its autoregression along the steps with
+/// the correlation `rho`: `A_1 = D_1`, `A_h = rho A_{h-1} + sqrt(1 - rho^2) D_h`.
+///
+/// The trainer uses 24 times the general learning rate for `D`, by
+/// [`Network::parameter_groups`](vdn_train::network::Network::parameter_groups). The effect of
+/// weight decay on `D` grows by the same factor.
 #[derive(Clone, Debug)]
 pub struct JointHead {
     label: String,
@@ -55,7 +62,7 @@ pub struct JointHead {
     mean: Linear,
     /// `D`, `[outputs, channels]`.
     shared: ParameterId,
-    /// `c`.
+    /// `rho`.
     correlation: f64,
 }
 
@@ -71,10 +78,11 @@ pub(crate) struct Shares {
 }
 
 impl JointHead {
-    /// A head of `channels` units and `outputs` steps, whose name is the scope of `builder`; the
-    /// loadings of neighbouring steps have the `correlation` at the start, in [0, 1). The map of
-    /// means starts as [`Linear::new`] does, each loading normal with the deviation `1 /
-    /// sqrt(channels)`.
+    /// Builds a head of `channels` units and `outputs` steps, whose name is the scope of `builder`.
+    ///
+    /// The loadings of neighbouring steps start with the given `correlation`, in [0, 1). `B` and
+    /// `c` are initialised as in [`Linear::new`]. At the start, each loading is normal with the
+    /// standard deviation `1 / sqrt(channels)`.
     pub fn new<T: Element>(
         builder: &mut Builder<'_, T>,
         channels: usize,
@@ -117,7 +125,8 @@ impl JointHead {
         graph.tape.autoregression(innovations, self.correlation)
     }
 
-    /// Records `t (B mu + c)` of means `[batch, units]` and total deviations, `[batch, horizon]`.
+    /// Records `t (B mu + c)` for the means `mu` `[batch, units]` and the total deviations; the
+    /// result is `[batch, horizon]`.
     ///
     /// # Errors
     /// Fails for means of the wrong number of units, and for deviations of the wrong horizon.
@@ -167,7 +176,7 @@ mod tests {
     const UNITS: usize = 400;
     const STEPS: usize = 5;
 
-    /// The stored numbers and the loadings of a new head.
+    /// The stored parameter and the loadings of a new head.
     fn loadings(correlation: f64) -> [Vec<f64>; 2] {
         let mut parameters = Parameters::<f64>::new();
         let mut builder = Builder::new(&mut parameters, 11);
@@ -197,19 +206,22 @@ mod tests {
                 }
             }
         }
-        // As they were before there was a choice, to the last bit.
+        // Without a correlation, the loadings are the stored numbers, bit by bit, as in earlier
+        // versions.
         let [stored, found] = loadings(0.0);
         assert_eq!(stored, found);
     }
 
-    /// All steps start with the variance `1 / units`, neighbours with the correlation.
+    /// The loadings of every step start with the variance `1 / units`, and those of neighbouring
+    /// steps with the correlation.
     #[test]
     fn neighbours_start_with_the_correlation() {
         const CORRELATION: f64 = 0.8;
         let [_, found] = loadings(CORRELATION);
         let row = |step: usize| &found[step * UNITS..][..UNITS];
         for step in 0..STEPS {
-            // A sum of `UNITS` squares of the mean `1 / UNITS`: five standard errors.
+            // The sum of `UNITS` squares with the mean `1 / UNITS` is compared within five standard
+            // errors.
             let square: f64 = row(step).iter().map(|a| a * a).sum();
             assert!((square - 1.0).abs() < 5.0 * (2.0 / UNITS as f64).sqrt(), "{square}");
             for lag in 1..STEPS - step {

@@ -200,7 +200,7 @@ mod tests {
 
     #[test]
     fn names_are_not_searched_once_for_each_name() {
-        // So many that comparing each name with all others would take minutes.
+        // With this many names, a comparison of each with all others would take minutes.
         const COUNT: usize = 400_000;
         let directory = tempfile::tempdir().unwrap();
         let run = RunDirectory::create(&directory.path().join("run")).unwrap();

@@ -22,9 +22,9 @@ pub enum ModelError {
     NonFinite(String),
     /// A state of controllers that does not fit them.
     Control(String),
-    /// Stored weights that do not fit the model, or cannot be read.
+    /// Stored weights do not fit the model, or cannot be read.
     Weights(String),
-    /// Two modules that would share their noise, each by its path and the purpose of the noise.
+    /// Two modules would share their noise. Each is named by its path and the purpose of the noise.
     SharedNoise {
         /// The number of the stream.
         stream: u32,

@@ -291,7 +291,7 @@ mod tests {
 
     #[test]
     fn names_are_not_searched_once_for_each_name() {
-        // So many that comparing each name with all others would take minutes.
+        // With this many names, a comparison of each with all others would take minutes.
         const COUNT: usize = 400_000;
         let mut parameters = Parameters::<f32>::new();
         for i in 0..COUNT {

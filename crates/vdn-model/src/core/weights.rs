@@ -1,8 +1,8 @@
-//! Weights as bytes, in the safetensors format that other frameworks read too. Feature
+//! Weights as bytes in the safetensors format, which other frameworks read, too. Feature
 //! `safetensors`.
 //!
-//! Files are the caller's: `vdn-train` writes them so that they are whole or not there, and reads
-//! them up to the length that a model can have.
+//! This module does not open files. `vdn-train` writes them atomically, and limits their length by
+//! the size of the model when it reads them.
 
 use crate::core::error::ModelError;
 use crate::core::parameter::Parameters;
@@ -16,8 +16,8 @@ fn refuse(reason: impl ToString) -> ModelError {
 }
 
 impl<T: Element> Parameters<T> {
-    /// All parameters under their names, in their own precision, little-endian, as the bytes of a
-    /// file of safetensors.
+    /// Returns the bytes of a safetensors file with all parameters under their names, in their own
+    /// precision, little-endian.
     ///
     /// ```
     /// use vdn_model::core::{Builder, Parameters};
@@ -32,7 +32,7 @@ impl<T: Element> Parameters<T> {
     /// ```
     ///
     /// # Errors
-    /// Two parameters of one name.
+    /// Returns an error if two parameters have the same name.
     pub fn to_safetensors(&self) -> Result<Vec<u8>, ModelError> {
         let kind = dtype::<T>();
         let bytes: Vec<Vec<u8>> = self.iter().map(|p| little_endian(p.tensor().data())).collect();
@@ -47,15 +47,15 @@ impl<T: Element> Parameters<T> {
         safetensors::serialize(views.map_err(refuse)?, None).map_err(refuse)
     }
 
-    /// Reads weights from the bytes of a file of safetensors, which has to have the same names and
-    /// shapes. Weights of single and of double precision are read into either; numbers of double
-    /// precision are rounded to nearest for a model of single precision.
+    /// Reads weights from the bytes of a safetensors file, which must have the same names and
+    /// shapes as these parameters. Weights in single and double precision are read into either.
+    /// Double-precision numbers are rounded to nearest for a single-precision model.
     ///
     /// # Errors
-    /// The bytes are no safetensors, or do not fit the model: the first parameter that is missing,
-    /// superfluous, of another shape, of another kind of number (the type in the file is named),
-    /// beyond the range of the model's numbers, or not finite, is named. The parameters are
-    /// unchanged then.
+    /// Returns an error, and leaves the parameters unchanged, if the bytes are not safetensors or
+    /// do not fit the model. The error names the first parameter that is missing, superfluous, of
+    /// another shape, of another type of numbers (with the type in the file), beyond the range of
+    /// the model's numbers, or not finite.
     pub fn load_safetensors(&mut self, bytes: &[u8]) -> Result<(), ModelError> {
         let tensors = SafeTensors::deserialize(bytes).map_err(refuse)?;
         let mut loaded: Vec<Vec<T>> = Vec::new();
@@ -93,13 +93,13 @@ impl<T: Element> Parameters<T> {
     }
 }
 
-/// The type of the numbers, as the format names it.
+/// Returns the type of the numbers, as the format names it.
 #[must_use]
 pub fn dtype<T: Element>() -> Dtype {
     if T::NAME == "f64" { Dtype::F64 } else { Dtype::F32 }
 }
 
-/// Numbers in their own precision, little-endian. Every bit survives, NaN included.
+/// Converts numbers to bytes in their own precision, little-endian. Every bit is kept, also of NaN.
 #[must_use]
 pub fn little_endian<T: Element>(data: &[T]) -> Vec<u8> {
     match T::NAME {
@@ -108,7 +108,7 @@ pub fn little_endian<T: Element>(data: &[T]) -> Vec<u8> {
     }
 }
 
-/// Numbers from the bytes of either precision; `None` of another type.
+/// Converts bytes to numbers, from either precision; `None` for another type.
 #[must_use]
 pub fn numbers<T: Element>(dtype: Dtype, bytes: &[u8]) -> Option<Vec<T>> {
     let single = |&b: &[u8; 4]| T::from_f64(f64::from(f32::from_le_bytes(b)));

@@ -11,17 +11,17 @@ use vdn_train::data::{FileForm, MissingFeature, TabularOptions};
 pub struct TaskDataConfig {
     /// A delimited file with a header, plain or gzip; default: none, for images.
     pub file: Option<PathBuf>,
-    /// The columns to predict, by name or by position (`#k`, from 1); one of classes.
-    /// None by default: a table needs one.
+    /// The columns to predict, by name or by position (`#k`, from 1). Default: none; a table needs
+    /// at least one, and classification takes exactly one.
     pub target: Vec<String>,
-    /// Columns to leave out; none.
+    /// Columns that are left out; default: none.
     pub ignore: Vec<String>,
-    /// Columns of categories whose cells look like numbers; none.
+    /// Columns of categories whose cells look like numbers; default: none.
     pub categories: Vec<String>,
     /// The treatment of a missing feature: `error` (the default), or `mean` for the mean of the
     /// training rows with an additional input that marks it. A missing target is always refused.
     pub missing: MissingFeature,
-    /// Numbers that stand for a missing value; none.
+    /// Numbers that stand for a missing value; default: none.
     pub sentinels: Vec<f64>,
     /// The delimiter between cells: one character, or `tab`; default: none, to find it from the
     /// file.
@@ -33,13 +33,13 @@ pub struct TaskDataConfig {
     pub splits: Option<PathBuf>,
     /// One of these splits, counted from 0; default: none, to run all of them, one after the other.
     pub split: Option<usize>,
-    /// Images in the format IDX, plain or gzip; none: a table.
+    /// Images in the IDX format, plain or gzip; default: none, for a table.
     pub images: Option<PathBuf>,
-    /// Their labels; none where there are no images.
+    /// The labels of the images; default: none, for a table.
     pub labels: Option<PathBuf>,
     /// Images for the test; default: none, for a share of the other images.
     pub test_images: Option<PathBuf>,
-    /// Their labels; none where there are no such images.
+    /// The labels of the test images; default: none.
     pub test_labels: Option<PathBuf>,
     /// The share of test rows if no file names them, in (0, 1); default 0.1.
     pub test: f64,

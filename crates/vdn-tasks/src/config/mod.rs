@@ -173,8 +173,8 @@ impl TaskConfig {
             TaskName::Regression => Likelihood::Gaussian,
             TaskName::Classification => Likelihood::Categorical,
         };
-        // The loss is in nats per row, as that of a bound with the weight 1; and a small table has
-        // few steps.
+        // The loss is in nats per row, like a bound with the weight 1, and a small table has few
+        // steps.
         let rate = BudgetConfig { relative: false, ..BudgetConfig::of_bound() };
         let control = ControlConfig { rate, ..ControlConfig::default() };
         Self {
@@ -270,11 +270,11 @@ impl TaskConfig {
         Self::from_table(load_table(path)?).map_err(|error| in_file(path, error))
     }
 
-    /// Reads the `config.toml` of a run. Runs of older versions have the likelihood of numbers, which
-    /// classes ignored.
+    /// Reads the `config.toml` of a run. Classification runs of older versions may have a
+    /// likelihood of numbers, which they ignored; it is replaced by `categorical`.
     ///
     /// # Errors
-    /// Those of [`TaskConfig::load`].
+    /// Returns the errors of [`TaskConfig::load`].
     pub fn load_stored(path: &Path) -> Result<Self, TrainError> {
         let mut config = Self::load(path)?;
         if config.task == TaskName::Classification {
@@ -291,7 +291,7 @@ impl TaskConfig {
         toml::to_string_pretty(self).map_err(|error| TrainError::config(error.to_string()))
     }
 
-    /// The trainer that the configuration describes, writing nothing.
+    /// The trainer that the configuration describes. It writes no files.
     #[must_use]
     pub fn trainer(&self) -> Trainer {
         let config = self.clone();

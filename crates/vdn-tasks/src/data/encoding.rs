@@ -33,11 +33,11 @@ pub struct TargetScale {
     pub std: f64,
 }
 
-/// Deviations of targets: scores have their squares, which are numbers from 1e-308 to 1e308, and
-/// errors of up to 1e15 deviations, or as small.
+/// The allowed deviations of targets. Scores contain squared errors, which must lie in the range of
+/// numbers from 1e-308 to 1e308 for errors from 1e-15 to 1e15 deviations.
 const SCALES: std::ops::RangeInclusive<f64> = 1e-100..=1e100;
 
-/// What is predicted.
+/// The kind of targets.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TargetEncoding {
@@ -91,8 +91,9 @@ impl TargetEncoding {
     /// scaled and must be whole numbers, at least 0.
     ///
     /// # Errors
-    /// A target that is missing, no number or no count, with line and column; one that does not
-    /// vary in the training rows, or whose deviation there is outside of [1e-100, 1e100].
+    /// Returns an error with line and column if a target is missing, is not a number, or is not a
+    /// count where one is required. Also returns an error if, in the training rows, a target does
+    /// not vary or its deviation is outside of [1e-100, 1e100].
     pub fn numbers(table: &Tabular, train: &[usize], counts: bool) -> Result<Self, TrainError> {
         let scale = |column: &TabularColumn| {
             let values = numbers(table, column)?;
@@ -125,8 +126,9 @@ impl TargetEncoding {
     /// The classes of the single target of a table.
     ///
     /// # Errors
-    /// Another number of targets; a class that is missing, with its line; fewer than two classes,
-    /// or fewer than two rows a class.
+    /// Returns an error if there is not exactly one target, if a class is missing (with its line),
+    /// if there are fewer than two classes, or if there are fewer than two rows per class on
+    /// average.
     pub fn classes(table: &Tabular) -> Result<Self, TrainError> {
         let [column] = table.targets() else {
             let count = table.targets().len();

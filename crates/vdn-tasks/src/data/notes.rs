@@ -1,16 +1,19 @@
-//! What is to be said of the columns of a table, before a network learns from it or predicts it.
+//! Notes on the columns of a table that are probably not what they are taken for. They are written
+//! before a network learns from the table or predicts it.
 
 use vdn_train::data::{ColumnValues, EncodedColumn, FeatureEncoding, Tabular};
 
-/// Classes with decimals that are told beyond this number: there are grades from 0.5 to 10.
+/// The number of decimal classes above which a note is written. Grades from 0.5 to 10 are 20
+/// classes.
 const MANY: usize = 20;
 
-/// A number so many deviations from the mean of the training rows is told. In any distribution at
-/// most one number in 900 is as far from the mean (Chebyshev's inequality).
+/// The distance from the mean of the training rows, in deviations, above which a number is noted.
+/// In any distribution, at most one number in 900 is as far from the mean (Chebyshev's inequality).
 const FAR: f64 = 30.0;
 
-/// Columns of categories of which fewer than two training rows share one, with what to do:
-/// identifiers, dates, names. Each category is an input, and tells nothing of a row of another one.
+/// Returns a note for each column whose categories have fewer than two training rows on average,
+/// with the remedy. Such columns are identifiers, dates or names. Each category is an input of its
+/// own, which contains no information about rows of other categories.
 pub(crate) fn of_single_categories(features: &FeatureEncoding, rows: usize) -> Vec<String> {
     let of = |column: &EncodedColumn| match column {
         EncodedColumn::Category { name, levels } if levels.len() * 2 > rows => Some(format!(
@@ -23,8 +26,8 @@ pub(crate) fn of_single_categories(features: &FeatureEncoding, rows: usize) -> V
     features.columns.iter().filter_map(of).collect()
 }
 
-/// Numbers of these rows that are far outside of the training rows, if there are any: how many, and
-/// the farthest, with its line and column.
+/// Returns a note if numbers of these rows are far from the training rows: the count of such
+/// numbers, and the farthest one with its line and column.
 pub(crate) fn of_far_numbers(
     features: &FeatureEncoding,
     table: &Tabular,
@@ -58,8 +61,7 @@ pub(crate) fn of_far_numbers(
     ))
 }
 
-/// That classes are numbers with decimals, if there are many of them: they are likely to be a
-/// quantity.
+/// Returns a note if many classes are numbers with decimals, which are probably a quantity.
 pub(crate) fn of_quantities(name: &str, classes: &[String]) -> Option<String> {
     let decimal = |class: &&String| class.parse::<f64>().is_ok_and(|x| x.fract() != 0.0);
     let decimals = classes.iter().filter(decimal).count();

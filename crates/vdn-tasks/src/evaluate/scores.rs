@@ -57,8 +57,8 @@ impl TaskScores {
         })
     }
 
-    /// What is averaged over published splits, in the order of [`SplitMeans::names`](crate::run::SplitMeans::names); NaN where a
-    /// score is not known.
+    /// The scores that are averaged over published splits, in the order of
+    /// [`SplitMeans::names`](crate::run::SplitMeans::names). Unknown scores are NaN.
     #[must_use]
     pub fn of_split(&self) -> [f64; 5] {
         match self {

@@ -18,9 +18,8 @@ pub enum Likelihood {
     Laplace,
     /// Counts, at least 0: `Poisson(e^location)`.
     Poisson,
-    /// Counts that vary more than Poisson's. This is refused: the tape has only the mean of its
-    /// log-likelihoods, but a mixture over samples needs each of them. A Poisson mixture over
-    /// samples of the units varies more than Poisson's distribution, too.
+    /// Counts that vary more than Poisson's. This is refused: networks for rows do not score it. A
+    /// Poisson mixture over samples of the units varies more than Poisson's distribution, too.
     NegativeBinomial,
     /// Classes: `softmax(location)`.
     Categorical,
@@ -79,8 +78,8 @@ pub struct NetworkConfig {
     pub units: usize,
     /// The width of the head's hidden layer, at least 1; default 32.
     pub head_hidden: usize,
-    /// Whether the encoder reaches the head directly, beside the units; default true. If not, all
-    /// information about a target goes through the units.
+    /// Whether the head also sees the encoder directly, next to the units; default true. If not,
+    /// all information about a target goes through the units.
     pub beside: bool,
     /// The number of samples of each posterior in training, at least 1; default 4.
     pub samples: usize,
@@ -97,7 +96,7 @@ pub struct NetworkConfig {
     /// The deviation of normal noise on the inputs in training, finite and at least 0; default 0.
     /// Inputs of tables have the deviation 1 over training rows; pixels are between 0 and 1.
     pub input_noise: f64,
-    /// What a target is drawn from; `gaussian`; of classes `categorical`, and no other.
+    /// The likelihood of a target; default `gaussian`. For classes it is always `categorical`.
     pub likelihood: Likelihood,
     /// The degrees of freedom of Student's t, above 2 and at most 1e7; default 5.
     pub degrees_of_freedom: f64,

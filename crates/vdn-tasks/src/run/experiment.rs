@@ -49,7 +49,7 @@ impl Experiment {
         Ok(Self { config: config.clone(), encoding, rows, notes })
     }
 
-    /// Rows that are encoded already, and what is to be said of them.
+    /// An experiment on rows that are already encoded, with the notes on them.
     pub(crate) fn of_rows(
         config: TaskConfig,
         encoding: TaskEncoding,

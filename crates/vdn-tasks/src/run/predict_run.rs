@@ -29,17 +29,17 @@ pub enum PredictFrom<'a> {
     Images(&'a Path),
 }
 
-/// Predictions of rows.
+/// The predictions for a set of rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Predictions {
-    /// One line a row, below a head.
+    /// A header, then one line per row.
     pub csv: String,
-    /// What is to be said of the rows: what the reader left out, and numbers that are far outside
-    /// of the training rows.
+    /// Notes on the rows: what the reader left out, and numbers that are far from the training
+    /// rows.
     pub notes: Vec<String>,
 }
 
-/// The inputs of the rows; no targets are asked for.
+/// The inputs of the rows. Targets are not required.
 fn rows_of(
     encoding: &TaskEncoding,
     config: &TaskConfig,

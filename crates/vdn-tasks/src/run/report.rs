@@ -24,7 +24,7 @@ pub struct TaskRow {
     pub seconds: Option<f64>,
 }
 
-/// What a run came to.
+/// The results of a run.
 #[derive(Clone, Debug, Serialize)]
 pub struct TaskReport {
     /// The kind of task.

@@ -10,13 +10,14 @@ use std::fmt;
 pub struct SplitMean {
     /// The mean.
     pub mean: f64,
-    /// Its standard error: the deviation over splits by the root of their number. The parts of the
-    /// splits overlap, so that it is what published tables have, not a true error.
+    /// The standard error: the deviation over splits divided by the root of their number; `None`
+    /// for one split. The parts of different splits overlap, so this is the value of published
+    /// tables and not a true error.
     pub se: Option<f64>,
 }
 
 impl SplitMean {
-    /// Of the values of all splits.
+    /// The mean and standard error of the values of all splits.
     #[must_use]
     pub fn of(values: &[f64]) -> Self {
         let n = values.len() as f64;
@@ -31,36 +32,36 @@ impl SplitMean {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum SplitMeans {
-    /// Of numbers.
+    /// The means for regression.
     Regression {
-        /// Negative log-likelihood, nats per row and target.
+        /// The negative log-likelihood in nats per row and target.
         nll: SplitMean,
-        /// Root mean squared error.
+        /// The root mean squared error.
         rmse: SplitMean,
-        /// Continuous ranked probability score.
+        /// The continuous ranked probability score.
         crps: SplitMean,
-        /// Share of targets inside the 90 % interval.
+        /// The share of targets inside the 90 % interval.
         coverage_90: SplitMean,
         /// The units' share of the predictive variance.
         unit_share: SplitMean,
     },
-    /// Of classes.
+    /// The means for classification.
     Classification {
-        /// Negative log-likelihood, nats per row.
+        /// The negative log-likelihood in nats per row.
         nll: SplitMean,
         /// The share of rows whose most probable class is wrong.
         error: SplitMean,
         /// The Brier score.
         brier: SplitMean,
-        /// Expected calibration error over 15 bins of equal width.
+        /// The expected calibration error over 15 bins of equal width.
         ece_equal_width: SplitMean,
-        /// Expected calibration error over 15 bins of equally many rows.
+        /// The expected calibration error over 15 bins with equally many rows.
         ece_equal_mass: SplitMean,
     },
 }
 
 impl SplitMeans {
-    /// The names of a task's scores, in `splits.csv` and in JSON.
+    /// Returns the names of a task's scores, in `splits.csv` and in JSON.
     #[must_use]
     pub const fn names(task: TaskName) -> [&'static str; 5] {
         match task {
@@ -71,7 +72,7 @@ impl SplitMeans {
         }
     }
 
-    /// Of the means of a task's scores, in the order of their names.
+    /// Creates the means from values in the order of [`SplitMeans::names`].
     #[must_use]
     pub fn of(task: TaskName, means: [SplitMean; 5]) -> Self {
         let [nll, error, score, first, second] = means;
@@ -93,7 +94,7 @@ impl SplitMeans {
         }
     }
 
-    /// The heads of the table.
+    /// Returns the headings of the table's columns.
     fn heads(&self) -> [&'static str; 5] {
         match self {
             Self::Regression { .. } => ["NLL", "RMSE", "CRPS", "cover90", "units"],
@@ -101,7 +102,7 @@ impl SplitMeans {
         }
     }
 
-    /// The cells of a line of the table: three with standard errors, two without.
+    /// Returns the cells of a table row: three scores with standard errors, two without.
     fn cells(&self) -> [String; 5] {
         let pair = |m: &SplitMean| format!("{:.4} ± {}", m.mean, show(m.se, 4));
         match self {
@@ -122,19 +123,19 @@ impl SplitMeans {
 /// The scores over published splits.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SplitScores {
-    /// How many splits.
+    /// The number of splits.
     pub count: usize,
     /// The scores of the task.
     #[serde(flatten)]
     pub means: SplitMeans,
-    /// The share of living units; `None` of a network without units.
+    /// The share of living units; `None` for a network without units.
     pub living: Option<SplitMean>,
-    /// The number of epochs that was chosen.
+    /// The chosen number of epochs.
     pub epochs: SplitMean,
-    /// The same of the deterministic twin, where it is trained.
+    /// The scores of the deterministic twin, if it is trained.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub twin: Option<Box<SplitScores>>,
-    /// The same of the ensemble of twins, where there is one.
+    /// The scores of the ensemble of twins, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ensemble: Option<Box<SplitScores>>,
 }

@@ -20,13 +20,13 @@ use vdn_train::train::Progress;
 
 const FILE: &str = "splits.csv";
 
-/// The columns of a network in `splits.csv`: the scores of the task, and three more.
+/// The columns of a network in `splits.csv`: the five scores of the task, and three more.
 fn columns(task: TaskName) -> [&'static str; COLUMNS] {
     let [nll, error, score, first, second] = SplitMeans::names(task);
     [nll, error, score, first, second, "living", "epochs", "diverged"]
 }
 
-/// Their number.
+/// The number of columns of a network.
 const COLUMNS: usize = 8;
 
 /// The models of a split: their names in tables, and the prefixes of their columns.
@@ -36,7 +36,7 @@ const CONTESTANTS: [(&str, &str); 3] = [
     ("ensemble of twins", "ensemble_"),
 ];
 
-/// What one network came to on one split; NaN where it has no such number.
+/// The scores of one network on one split; NaN for scores that it does not have.
 type Scores = [f64; COLUMNS];
 
 /// Runs all splits.
@@ -142,7 +142,7 @@ fn one_split(job: &Job<'_>, (number, test): (usize, &[usize])) -> Result<Vec<Sco
     Ok(all)
 }
 
-/// The names of the columns of all networks.
+/// Returns the names of the columns of all networks.
 fn names(columns: &[&str], contestants: usize) -> Vec<String> {
     let of = |(_, prefix): &(&str, &str)| -> Vec<String> {
         columns.iter().map(|name| format!("{prefix}{name}")).collect()
@@ -150,7 +150,7 @@ fn names(columns: &[&str], contestants: usize) -> Vec<String> {
     CONTESTANTS[..contestants].iter().flat_map(of).collect()
 }
 
-/// The lines of the splits that are done.
+/// Formats the lines of the finished splits.
 fn written(done: &[Vec<Scores>], task: TaskName, contestants: usize) -> String {
     let mut text = "split".to_owned();
     for name in names(&columns(task), contestants) {
@@ -170,7 +170,7 @@ fn written(done: &[Vec<Scores>], task: TaskName, contestants: usize) -> String {
     text
 }
 
-/// Reads the lines of the splits that are done.
+/// Reads the lines of the finished splits.
 fn read(
     run: &RunFolder,
     task: TaskName,
@@ -179,7 +179,7 @@ fn read(
     let form = FileForm { delimiter: Some(b','), numbers: Some(NumberForm::DecimalPoint) };
     let mut file = DelimitedFile::open(run.file(FILE), form, Limits::default())?;
     let (found, all) = (&file.names()[1..], columns(task));
-    // Runs of older versions have no last column.
+    // Runs of older versions do not have the last column.
     let own =
         [COLUMNS, COLUMNS - 1].into_iter().find(|&own| found == names(&all[..own], contestants));
     let Some(own) = own else {

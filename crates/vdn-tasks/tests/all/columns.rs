@@ -1,4 +1,4 @@
-//! Columns that are not what they are taken for: refused, or told, by name.
+//! Columns that are not what they are taken for. They are refused or noted, by name.
 
 use std::path::{Path, PathBuf};
 use vdn_tasks::config::TaskConfig;
@@ -7,7 +7,7 @@ use vdn_train::TrainError;
 use vdn_train::run::RunFolder;
 use vdn_train::run::store::Interrupt;
 
-/// A file with a head and a line for each row.
+/// Writes a file with a header and one line per row.
 fn table(folder: &Path, head: &str, rows: usize, line: impl Fn(usize) -> String) -> PathBuf {
     let file = folder.join("table.csv");
     let lines: String = (0..rows).map(|row| format!("{}\n", line(row))).collect();
@@ -46,7 +46,7 @@ fn classes_of_single_rows_are_refused_and_decimals_are_told() {
     let note = "25 classes of `y` are numbers with decimals; `--task regression` predicts numbers";
     assert_eq!(report.notes, [note]);
     assert!(report.to_string().contains(note));
-    // As few as there are grades.
+    // There are as few decimal classes here as there are grades.
     let file = table(folder.path(), "x,y", 200, |i| format!("{i},{}.5", i % 4));
     let report = train(&config("classification", &file, ""), None).unwrap();
     assert_eq!(report.notes, Vec::<String>::new());
@@ -89,7 +89,8 @@ fn a_target_whose_squares_are_no_numbers_is_refused_before_training() {
         let report = train(&config("regression", &file, ""), None).unwrap();
         let row = serde_json::to_value(&report.rows[0]).unwrap();
         let factor: f64 = format!("1{scale}").parse().unwrap();
-        // Two epochs learn little: errors are of the order of the targets, from 0 to 120.
+        // The network learns little in two epochs, so the errors are about as large as the targets,
+        // which are between 0 and 120.
         let rmse = row["rmse"].as_f64().unwrap() / factor;
         assert!((0.5..500.0).contains(&rmse), "{scale}: {row}");
         assert!((0.0..=1.0).contains(&row["unit_share"].as_f64().unwrap()), "{scale}: {row}");

@@ -108,7 +108,7 @@ fn classes_have_one_likelihood() {
         let part = format!("model.likelihood = {other:?}: is one of numbers");
         assert!(error.contains(&part), "{error}");
     }
-    // A run of a version that ignored it.
+    // A run of a version that ignored the likelihood of classes.
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("config.toml");
     let text = "task = \"classification\"\n[data]\nfile = \"rows.csv\"\ntarget = [\"y\"]\n[model]\n\

@@ -1,4 +1,4 @@
-//! Published splits of classes: scores by their own names.
+//! Published splits of classification tasks: the scores of classes have their own names.
 
 use std::fmt::Write as _;
 use vdn_tasks::config::TaskConfig;
@@ -43,7 +43,7 @@ fn splits_of_classes_have_the_names_of_classes() {
     }
     assert!(!table.contains("RMSE") && !table.contains("CRPS"), "{table}");
 
-    // The means are those of the splits, each under its own name.
+    // Each mean is the mean over the splits, under the name of its score.
     for (split, rows) in [(0, 7.0), (1, 6.0)] {
         let mut one = config.clone();
         one.data.split = Some(split);
@@ -53,7 +53,7 @@ fn splits_of_classes_have_the_names_of_classes() {
         for (at, name) in names.iter().enumerate() {
             assert_eq!(scores[name].as_f64(), line[at + 1].parse().ok(), "{name}");
         }
-        // A share of rows.
+        // The error is a share of rows.
         let wrong = scores["error"].as_f64().unwrap() * rows;
         assert!((wrong - wrong.round()).abs() < 1e-9, "{wrong}");
     }
@@ -67,7 +67,7 @@ fn splits_of_classes_have_the_names_of_classes() {
         assert!(summary["splits"]["twin"][name]["se"].is_f64(), "{name}");
     }
 
-    // What an older version wrote under other names is not gone on with.
+    // A run of an older version, which wrote other names, is not resumed.
     let parts = folder.path().join("parts");
     let (interrupt, pool) = (Interrupt::new(), Pool::new(1).unwrap());
     let mut events = 0;

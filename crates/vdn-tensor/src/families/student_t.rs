@@ -18,12 +18,12 @@ use super::scaled::times_exp;
 use crate::math::gamma::{student_t_log_norm, student_t_log_norm_slope};
 use crate::real::{Mask, Real};
 
-/// Beyond, `x^2` may overflow.
+/// The `x` from which `x^2` may overflow.
 const FAR: f64 = 1e15;
 
 /// Student's t family with fixed degrees of freedom `nu >= 1`: density proportional to
-/// `(1 + x^2/nu)^(-(nu+1)/2) / s` with `x
-///  (z - location) / s` and `s = e^log_scale > 0`; variance `s^2 nu / (nu - 2)` for `nu > 2`.
+/// `(1 + x^2/nu)^(-(nu+1)/2) / s` with `x = (z - location) / s` and `s = e^log_scale > 0`; variance
+/// `s^2 nu / (nu - 2)` for `nu > 2`.
 ///
 /// ```
 /// use vdn_tensor::families::{Family, StudentT};
@@ -48,7 +48,8 @@ impl StudentT {
             return None;
         }
         let log_norm = student_t_log_norm(nu);
-        // The difference of digamma at (nu + 1)/2 and nu/2, which cancels for a large nu.
+        // This is the difference of digamma at `(nu + 1)/2` and `nu/2`, which would cancel for a
+        // large `nu`.
         let difference = 2.0 * student_t_log_norm_slope(nu) + 1.0 / nu;
         let entropy = 0.5 * (nu + 1.0) * difference - log_norm;
         Some(Self { nu, log_norm, entropy })

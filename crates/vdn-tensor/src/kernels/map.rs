@@ -324,9 +324,11 @@ fn with_rest<T: Element, const IN: usize, const OUT: usize>(
     }
 }
 
-/// `outputs = f(inputs)` for slices whose common length is a multiple of [`PAIR`], on the level in use.
+/// Computes `outputs = f(inputs)` on the SIMD level in use, for slices whose common length is a
+/// multiple of [`PAIR`].
 ///
-/// Not inlined, because [`map`] and [`map_broadcast`] both end here: a formula is compiled once for each level, not twice.
+/// The function is not inlined, because [`map`] and [`map_broadcast`] both end here: each formula
+/// is compiled once per level instead of twice.
 #[inline(never)]
 fn map_on_level<T: Element, const IN: usize, const OUT: usize>(
     f: &impl Formula<IN, OUT>,

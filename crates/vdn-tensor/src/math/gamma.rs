@@ -40,8 +40,11 @@ fn stirling(x: f64) -> f64 {
     coefficients.iter().rev().fold(0.0, |sum, c| sum * y + c) / x
 }
 
-/// `y - y ln y + ln y!`, for `y >= 0`: the smallest negative log-probability that a Poisson distribution of any rate gives
-/// to the count `y`. About `ln(2 pi y) / 2`, which the difference of the large terms would lose.
+/// Returns `y - y ln y + ln y!` for `y >= 0`: the smallest negative log-probability that a Poisson
+/// distribution of any rate can give to the count `y`.
+///
+/// The result is about `ln(2 pi y) / 2`. The difference of the large terms would lose its digits,
+/// so large counts use Stirling's series.
 ///
 /// ```
 /// use vdn_tensor::math::gamma::least_poisson_nll;
@@ -60,7 +63,7 @@ pub fn least_poisson_nll(y: f64) -> f64 {
     0.5 * (std::f64::consts::TAU * y).ln() + stirling(y)
 }
 
-/// `d ln Gamma(x) / dx` for `x > 0`.
+/// Returns `d ln Gamma(x) / dx` for `x > 0`.
 ///
 /// ```
 /// use vdn_tensor::math::gamma::digamma;

@@ -15,7 +15,6 @@
 //! weight. It was found by linear programming on 1201 Chebyshev points in 160-bit arithmetic (or by
 //! Remez exchange, where a file says so), then rounded to `f32` by searching the neighbouring
 //! numbers for the smallest maximum. The bound stated with each is the bound after rounding.
-//! after rounding.
 
 pub mod double;
 pub mod erf;
@@ -33,7 +32,8 @@ pub mod turn;
 
 use crate::simd::{F32Lanes, U32Lanes};
 
-/// Expands, inside `impl Real for F32` of a level, to the functions of `Real` on that level's lanes.
+/// Expands, inside `impl Real for F32` of a level, to the functions of `Real` on that level's
+/// lanes.
 #[cfg(target_arch = "x86_64")]
 macro_rules! lane_functions {
     () => {

@@ -13,8 +13,9 @@ fn file(version: u8, header: &str, numbers: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// What `numpy.save` of NumPy 2 writes for `numpy.array([[1.5, -2.0], [0.25, 3.0], [0.0, -1.0]], "<f4")`, by its format's
-/// description: 118 bytes of header, so that numbers begin at 128.
+/// The bytes that `numpy.save` of NumPy 2 writes for
+/// `numpy.array([[1.5, -2.0], [0.25, 3.0], [0.0, -1.0]], "<f4")`, according to the description of
+/// its format: a header of 118 bytes, so that the numbers begin at 128.
 fn of_numpy() -> Vec<u8> {
     let header = "{'descr': '<f4', 'fortran_order': False, 'shape': (3, 2), }";
     let header = format!("{header:<117}\n");
@@ -47,7 +48,7 @@ fn every_shape_and_bit_comes_back() {
         tensor.write_npy(&mut written).unwrap();
         let header = written.len() - shape.numel() * size_of::<T>();
         assert_eq!(header % ALIGNMENT, 0, "{dims:?}");
-        // Two arrays in one file: the first is read up to its last number.
+        // The input has two arrays. Each read ends at the last number of its array.
         tensor.write_npy(&mut written).unwrap();
         let mut from = &written[..];
         for _ in 0..2 {
@@ -104,7 +105,7 @@ fn what_is_not_read_is_told() {
         (of("'<f4'", "True", "(2, 2)"), "npy: in Fortran order; save numpy.ascontiguousarray"),
         (of("'<f4'", "False", "(1, 1, 1, 1, 1, 1, 1)"), "has 7 dimensions, at most 6"),
         (of("'<f4'", "False", "(4294967296, 4294967296, 4294967296)"), "npy: "),
-        // A file that says to be larger than any memory is read until it ends.
+        // A file that claims to be larger than the memory is read until it ends.
         (of("'<f4'", "False", "(1073741824, 1073741824)"), "npy: ends before its last number"),
         (of("[('a', '<f4')]", "False", "(2,)"), "is not that of a plain array"),
         (of("'<f4'", "False", "(2)"), "is not that of a plain array"),
@@ -118,7 +119,7 @@ fn what_is_not_read_is_told() {
         let error = Tensor::<f32>::read_npy(&bytes[..]).expect_err(expected).to_string();
         assert!(error.contains(expected) && error.lines().count() == 1, "{error}\n  {expected}");
     }
-    // Any file that was cut off is refused.
+    // A truncated file of any length is refused.
     let whole = of_numpy();
     for end in 0..whole.len() {
         assert!(Tensor::<f32>::read_npy(&whole[..end]).is_err(), "{end} bytes");

@@ -149,8 +149,9 @@ impl Mask for Truth {
     }
 }
 
-/// Functions that are calls, compiled once. Inlined they are several hundred instructions each, four vectors for sixteen
-/// lanes, and made up most of what every kernel of this level took to compile.
+/// Defines functions that are compiled once and called. Inlined, each is several hundred
+/// instructions (four vectors for sixteen lanes), which made up most of the compile time of every
+/// kernel on this level.
 macro_rules! lane_calls {
     ($($name:ident)*) => {$(
         #[inline(never)]

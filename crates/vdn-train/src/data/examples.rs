@@ -44,12 +44,12 @@ pub struct Lags {
     pub near: usize,
 }
 
-/// A word in reports.
+/// A noun for reports, in singular and plural.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Noun {
-    /// Of one.
+    /// The singular.
     pub one: &'static str,
-    /// Of several.
+    /// The plural.
     pub many: &'static str,
 }
 
@@ -60,7 +60,7 @@ impl Noun {
     pub const WINDOW: Self = Self { one: "window", many: "windows" };
 }
 
-/// Data that know their splits and fill batches by index.
+/// Data that have splits and fill batches by index.
 ///
 /// A trainer shuffles indices, and a batch is filled from any of them. Therefore the order of the
 /// examples, and with it the whole run, is a function of the seed. [`Rows`](crate::data::Rows)
@@ -73,7 +73,7 @@ pub trait Examples<T: Element> {
     /// A filled batch.
     type Batch<'a>;
 
-    /// What an example is called in reports.
+    /// The name of an example in reports.
     const NOUN: Noun = Noun { one: "example", many: "examples" };
 
     /// The examples of a split, in the order of the data.

@@ -254,9 +254,9 @@ impl TabularColumn {
 /// A column during reading.
 struct Reading {
     column: usize,
-    /// Whether it is to be predicted.
+    /// Whether the column is a target.
     target: bool,
-    /// Whether it is named as one of categories.
+    /// Whether the column is named as a column of categories.
     named: bool,
     numbers: Vec<f64>,
     /// The categories by their text; empty for a column of numbers.

@@ -136,7 +136,7 @@ pub enum DataError {
     },
     /// A missing value in a table of rows.
     MissingInRow {
-        /// The file as it was named by the caller.
+        /// The name of the file as the caller gave it.
         file: String,
         /// Line on which the row starts.
         line: usize,
@@ -144,10 +144,10 @@ pub enum DataError {
         column: usize,
         /// Name of the column.
         name: String,
-        /// Whether the column is a target, which every row needs.
+        /// Whether the column is a target. Every row needs its targets.
         target: bool,
     },
-    /// A column that begins with missing values, under a fill policy that needs one before them.
+    /// A column that begins with missing values, under a fill policy that needs an earlier value.
     LeadingGap {
         /// The name of the file as the caller gave it.
         file: String,

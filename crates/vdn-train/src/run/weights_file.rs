@@ -32,7 +32,7 @@ pub fn save_weights<T: Element>(parameters: &Parameters<T>, path: &Path) -> Resu
     write_atomically(path, &weights_bytes(parameters, path)?)
 }
 
-/// What is wrong with weights, with their file.
+/// Converts an error about weights to an error that names their file.
 fn in_file(path: &Path) -> impl FnOnce(ModelError) -> TrainError + '_ {
     move |error| match error {
         ModelError::Weights(reason) => TrainError::format(path, reason),
@@ -40,7 +40,7 @@ fn in_file(path: &Path) -> impl FnOnce(ModelError) -> TrainError + '_ {
     }
 }
 
-/// The bytes of a file of weights; errors name `path`.
+/// Returns the bytes of a weights file. Errors name `path`.
 pub(crate) fn weights_bytes<T: Element>(
     parameters: &Parameters<T>,
     path: &Path,

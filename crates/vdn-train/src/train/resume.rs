@@ -60,7 +60,7 @@ where
         let mut running = [0.0; 6];
         progress.fill("running", &mut running)?;
         let [step, epochs, batches, rate, over, seconds] = place;
-        // Checkpoints of earlier versions do not have it.
+        // Checkpoints of earlier versions do not have `untrained`.
         let untrained = match progress.values("untrained") {
             Ok(_) => Some(progress.number("untrained")?),
             Err(_) => None,

@@ -19,7 +19,7 @@ pub struct LayerReports {
     pub layers: Vec<LayerReport>,
     /// The value of all layers together on all validation windows; `None` without a probe.
     pub together: Option<LayerUse>,
-    /// What examples are called.
+    /// The name of an example in reports.
     pub examples: Noun,
 }
 

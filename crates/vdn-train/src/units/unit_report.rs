@@ -56,7 +56,7 @@ pub struct UnitReport {
     pub line: String,
     /// The measurements on the probe set; `None` without one.
     pub probe: Option<ProbeReport>,
-    /// What examples are called.
+    /// The name of an example in reports.
     #[serde(skip)]
     pub examples: Noun,
 }
@@ -125,7 +125,8 @@ impl ProbeReport {
 }
 
 impl UnitReport {
-    /// Of units, what was judged of them, what a probe showed, and what examples are called.
+    /// Creates a report from the units' diagnostics, their health, their budget, and the result of
+    /// a probe. `examples` is the name of an example.
     #[must_use]
     pub fn new(
         diagnostics: &Diagnostics,
@@ -156,7 +157,8 @@ impl UnitReport {
     }
 }
 
-/// A line about what units bring and cost: a label ten columns wide, whose units, and what was measured.
+/// Formats a line about the value and cost of units: a label ten columns wide, the name of the
+/// units, and the measurements.
 pub(crate) fn use_line(label: &str, whose: &str, l: &LayerUse, examples: Noun) -> String {
     let Noun { one, many } = examples;
     let error = |e: Option<f64>| e.map_or_else(String::new, |e| format!(" +- {e:.2}"));
@@ -193,7 +195,7 @@ pub(crate) fn use_line(label: &str, whose: &str, l: &LayerUse, examples: Noun) -
 impl UnitReport {
     /// Writes the lines about the units. The first line has this label.
     pub(crate) fn lines(&self, f: &mut fmt::Formatter<'_>, label: &str) -> fmt::Result {
-        // A fifth around a target has more digits than it deserves.
+        // Rounding removes the meaningless digits of 20 % around a target.
         let many = self.examples.many;
         let [low, high] = self.budget.map(|rate| (rate * 1e6).round() / 1e6);
         write!(

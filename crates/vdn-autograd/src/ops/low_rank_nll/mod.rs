@@ -34,9 +34,9 @@ pub struct LowRankNll {
     /// Whether the weights are in units of each step's `sigma`; if false, they are in units of `y`.
     pub relative: bool,
     /// The degrees of freedom `nu` of a multivariate Student's t with one scale for all steps of a
-    /// window, finite and above 0; `None` for the normal distribution. The low-rank matrix is then
-    /// the scale matrix; for `nu > 2` the covariance is `nu / (nu
-    /// - 2)` times as large.
+    /// window, finite and above 0; `None` for the normal distribution. With Student's t, the
+    /// low-rank matrix is the scale matrix; for `nu > 2` the covariance is larger by the factor
+    /// `nu / (nu - 2)`.
     pub degrees_of_freedom: Option<f64>,
 }
 
@@ -366,8 +366,8 @@ impl<T: Element> Tape<T> {
     /// ```
     ///
     /// # Errors
-    /// The shapes do not fit; the degrees of freedom are not finite and above 0; a deviation is not
-    /// above 0; a variable is stale.
+    /// Fails if the shapes do not fit, if the degrees of freedom are not finite and above 0, if a
+    /// sigma is not above 0, or if a variable is stale.
     pub fn low_rank_nll(
         &mut self,
         mean: Var,

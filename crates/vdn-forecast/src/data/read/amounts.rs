@@ -4,22 +4,23 @@
 use crate::data::read::sample::Sample;
 use vdn_train::data::{Cell, DataError, DelimitedFile, NumberForm};
 
-/// A cell of a column of text whose cells are numbers with something before or behind them.
+/// An example of the cells of a text column that holds numbers with something before or after them.
 pub(super) struct Amount {
     /// The line of the first such cell.
     pub(super) line: usize,
-    /// The cell.
+    /// The text of this cell.
     pub(super) text: String,
 }
 
-/// Whether a text is a number in either form: cells with signs do not tell which the file has.
+/// Whether a text is a number with a decimal point or a decimal comma. Cells with signs do not show
+/// which of the two the file uses.
 fn is_number(text: &str) -> bool {
     [NumberForm::DecimalPoint, NumberForm::DecimalComma]
         .iter()
         .any(|form| matches!(form.parse(text.as_bytes()), Cell::Number(_)))
 }
 
-/// The first amount in a column of text most of whose cells are amounts of one sign.
+/// Returns the first amount of a text column if most of its cells are amounts with the same sign.
 pub(super) fn first(file: &DelimitedFile<'_>, sample: &Sample<'_>) -> Option<Amount> {
     let is_amount = |text: &&&str| {
         let bare = without_unit(text);
@@ -39,8 +40,8 @@ pub(super) fn first(file: &DelimitedFile<'_>, sample: &Sample<'_>) -> Option<Amo
 }
 
 impl Amount {
-    /// The error for a file whose values are amounts. In long form their column is the only one, or
-    /// the one that is called a value.
+    /// Returns the error for a file whose values are amounts. In the long form, `sample` is the
+    /// only column that can hold the values, or the column that is named as a value.
     pub(super) fn refused(&self, file: &DelimitedFile<'_>, sample: &Sample<'_>) -> DataError {
         let Self { line, text } = self;
         let (place, name) = (sample.column + 1, &sample.name);
@@ -54,7 +55,7 @@ impl Amount {
         }
     }
 
-    /// The note on a column of amounts beside columns of numbers.
+    /// Returns the note on a column of amounts in a file with other numeric columns.
     pub(super) fn left_out(&self, sample: &Sample<'_>) -> String {
         let (Self { line, text }, name) = (self, &sample.name);
         format!(
@@ -63,7 +64,8 @@ impl Amount {
     }
 }
 
-/// A cell without brackets, signs of currencies and per cent, and words before or behind a blank.
+/// The cell without brackets, currency and per cent signs, and without a unit after or before a
+/// blank.
 fn without_unit(text: &str) -> &str {
     let sign = |c: char| "()%$€£¥₹₽₩\u{2030}~<>".contains(c);
     let bare = text.trim_matches(|c| sign(c) || c == ' ');

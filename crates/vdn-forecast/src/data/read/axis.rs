@@ -131,11 +131,12 @@ impl Axis {
     }
 }
 
-/// How near to both ends of a hundred years rows are of which the years have passed them.
+/// The number of years at each end of a century in which a jump between consecutive rows counts as
+/// a passage from one century to the next.
 const YEARS: i16 = 3;
 
-/// Refuses years of two digits that go from the last of a hundred years to the first one from row
-/// to row, as 2068 to 1969: the years are others.
+/// Refuses two-digit years that jump from the end of their century to its start between two rows,
+/// or back, as from 2068 to 1969. Such years belong to another century than the one assumed.
 pub(super) fn check_centuries(
     file: &str,
     group: &Group,

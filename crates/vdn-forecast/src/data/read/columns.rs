@@ -342,7 +342,7 @@ impl Columns {
             free -= usize::from(!sample.is_text());
             self.notes.push(format!("column `{}` {left_out}: left out", sample.name));
         }
-        // Without amounts, row numbers may be all that is left.
+        // If columns of amounts are left out, the other numeric columns may only number the rows.
         let is_series = |&column: &usize| samples[column].is_series();
         if let Some((sample, amount)) = unread
             && !self.numbers.iter().any(is_series)
@@ -356,7 +356,7 @@ impl Columns {
             self.notes.push(note.to_owned());
         }
         if self.numbers.is_empty() {
-            // Cells that may be numbers in a form of their own, as `12.5MW` or `0x1f`.
+            // Cells may be numbers in an unknown form, such as `12.5MW` or `0x1f`.
             let digit = |sample: &&Sample<'_>| {
                 let text = sample.texts.first().copied().unwrap_or_default();
                 text.trim_start_matches(|c: char| "+-.".contains(c))
@@ -412,7 +412,7 @@ fn beside(file: &DelimitedFile<'_>, options: &SeriesOptions) -> Result<[Vec<usiz
     Ok([of(&options.past)?, of(&options.future)?, of(&options.statics)?])
 }
 
-/// The error for a file whose only values are in a form that is not known.
+/// Returns the error for a file whose only values are numbers in an unknown form.
 fn no_number(file: &DelimitedFile<'_>, sample: &Sample<'_>) -> DataError {
     let text = sample.texts.first().copied().unwrap_or_default();
     let at = |row: &usize| file.sample_cell(*row, sample.column).trim_ascii() == text.as_bytes();

@@ -46,7 +46,7 @@ pub(super) fn find_id(
     }
     let names_series = |sample: &&&Sample<'_>| sample.is_text() && !is_part_of_dates(sample);
     let mut texts: Vec<&&Sample<'_>> = free.iter().filter(names_series).collect();
-    // Beside a name a column of amounts holds values.
+    // If another column can name the series, a column of amounts holds values.
     let holds_names = |sample: &&&Sample<'_>| amounts::first(file, sample).is_none();
     if texts.len() > 1 && texts.iter().any(holds_names) {
         texts.retain(holds_names);
@@ -100,10 +100,11 @@ pub(super) fn may_name_series(sample: &Sample<'_>) -> bool {
 /// chance.
 const MANY: usize = 20;
 
-/// Columns of text that are looked at, the first ones: each takes eight bytes a row.
+/// The maximum number of text columns that are examined, the first ones in the file. Each takes
+/// eight bytes per row.
 pub(super) const MOST_TEXTS: usize = 8;
 
-/// A column of text that is no series, with a number for each of its texts.
+/// A text column that is not a series, with a hash of each of its texts.
 pub(super) struct TextColumn {
     pub(super) name: String,
     pub(super) column: usize,

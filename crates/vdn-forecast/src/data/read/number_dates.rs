@@ -38,8 +38,9 @@ pub(super) fn is_monotone(numbers: &[f64]) -> bool {
     numbers.len() > 2 && (rises || numbers.windows(2).all(|pair| pair[1] < pair[0]))
 }
 
-/// Whether a column rises or falls from row to row under a name that times alone have, or by the
-/// same in each row under a name that begins or ends with a date or a time (`datenum`).
+/// Whether a column is strictly monotone and named as a time. A name that only times have is
+/// enough. If the name only begins or ends with `date` or `time` (`datenum`), the steps must also
+/// be equal.
 pub(super) fn looks_like_time(sample: &Sample<'_>) -> bool {
     let Some(numbers) = sample.numbers().filter(|numbers| is_monotone(numbers)) else {
         return false;

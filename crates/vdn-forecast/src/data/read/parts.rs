@@ -4,7 +4,7 @@ use crate::data::read::sample::Sample;
 use crate::data::time::DateForm;
 use std::collections::HashSet;
 
-/// Names of columns with a part of dates.
+/// The usual names of columns with one part of a date.
 const YEARS: [&str; 11] =
     ["year", "yr", "yyyy", "jahr", "fy", "jaar", "annee", "ann\u{e9}e", "ano", "a\u{f1}o", "anno"];
 const QUARTERS: [&str; 3] = ["quarter", "qtr", "q"];
@@ -70,7 +70,7 @@ pub(super) fn calendar_parts(samples: &[Sample<'_>]) -> Option<(Vec<usize>, Vec<
     Some((columns, pattern(&text)))
 }
 
-/// Whether a column has the name of a part of dates that divides a year, a month or a day.
+/// Whether a column is named as a part of a year, a month or a day.
 pub(super) fn is_called_a_part(sample: &Sample<'_>) -> bool {
     let name = sample.words().concat();
     let parts: [&[&str]; 7] =
@@ -170,17 +170,17 @@ pub(super) fn parts_of(samples: &[Sample<'_>], time: &[usize], form: &DateForm) 
     samples.iter().filter(repeats).map(|sample| sample.column).filter(|c| c != time).collect()
 }
 
-/// A date and its time of day, which may be an hour written as a number with a fraction, `5.0`.
+/// Joins a date and its time of day. The time may be an hour with a fraction, such as `5.0`.
 fn joined(date: &str, time: &str) -> String {
     format!("{} {}", without_fraction(date), without_fraction(time))
 }
 
-/// A part of a date that is written as `1959.0`.
+/// Strips the fraction of a part that is written as `1959.0`.
 pub(super) fn without_fraction(part: &str) -> &str {
     part.strip_suffix(".0").unwrap_or(part)
 }
 
-/// A column with the time of day beside one with the date, and the forms of both together.
+/// Returns the column with the time of day for a date column, and the forms of both joined.
 pub(super) fn time_of_day(
     samples: &[Sample<'_>],
     date: usize,

@@ -56,8 +56,8 @@ impl Gaps {
 struct Order {
     moved: usize,
     rows: usize,
-    /// Whether a series of three rows or more stands newest first, and whether another one is
-    /// neither in order nor newest first.
+    /// Whether a series of three or more rows is in descending order (`reversed`), and whether
+    /// another series is in neither order (`mixed`).
     reversed: bool,
     mixed: bool,
     merged: usize,

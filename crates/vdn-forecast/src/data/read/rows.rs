@@ -37,9 +37,9 @@ pub(super) struct RawColumn {
     /// The position in the file, from 0.
     pub(super) place: usize,
     pub(super) values: Vec<f64>,
-    /// Whether a value that is not missing is among them.
+    /// Whether `values` contains a value that is not missing.
     pub(super) has_begun: bool,
-    /// A cell that stands for a missing value.
+    /// An example of a cell that stands for a missing value.
     pub(super) word: Option<String>,
     /// The number of missing values that are sentinels.
     pub(super) sentinels: usize,
@@ -340,7 +340,8 @@ fn check_statics(
     Ok(())
 }
 
-/// Whether the cells of a column's sample are words for truth, or stand for missing values.
+/// Whether the cells in the sample of a covariate column are words for true and false, or stand for
+/// missing values.
 fn holds_truth(file: &DelimitedFile<'_>, column: usize) -> bool {
     let form = file.numbers();
     let mut known = (0..file.sample_rows())
@@ -350,7 +351,7 @@ fn holds_truth(file: &DelimitedFile<'_>, column: usize) -> bool {
     known.peek().is_some() && known.all(|cell| truth(cell).is_some())
 }
 
-/// Yes and no of a column beside the series.
+/// Parses a word for true or false in a covariate column, to 1 or 0.
 fn truth(cell: &[u8]) -> Option<f64> {
     const YES: [&[u8]; 4] = [b"true", b"t", b"yes", b"y"];
     const NO: [&[u8]; 4] = [b"false", b"f", b"no", b"n"];

@@ -4,7 +4,7 @@ use crate::data::read::{index, number_dates};
 use crate::data::time::DateForm;
 use vdn_train::data::{Cell, DATE_NAMES, DelimitedFile, NumberForm};
 
-/// Names that columns of times have, among other words.
+/// Words in the names of time columns.
 const TIME_WORDS: [&str; 40] = [
     "date",
     "time",
@@ -157,18 +157,19 @@ impl<'f> Sample<'f> {
         index::numbers_rows(self)
     }
 
-    /// Whether the column holds numbers that are neither those of rows, an id nor a time.
+    /// Whether the column holds numbers that are not row numbers, a single id, or a time.
     pub(super) fn is_series(&self) -> bool {
         let other =
             self.is_index() || index::is_one_id(self) || number_dates::looks_like_time(self);
         self.numbers > 0 && !other
     }
 
-    /// The forms of dates that the cells have: of texts by content, of numbers with more care.
+    /// Returns the possible date forms of the cells. Texts are judged by content alone, except that
+    /// a name with `week` decides between a week and a month; numbers need more evidence.
     pub(super) fn forms(&self) -> Vec<DateForm> {
         if !self.is_numeric() {
             let forms = DateForm::of_texts(&self.texts);
-            // `2021-05` is a month, unless the name says that it is a week.
+            // `2021-05` is a month, unless the column's name says that it is a week.
             let week = DateForm::Pattern("%G-%V".to_owned());
             let named = self.words().iter().any(|w| ["week", "yearweek", "yw"].contains(&&**w));
             let weeks = named && self.texts.iter().all(|text| week.parse(text).is_some());

@@ -41,7 +41,7 @@ pub(super) struct Begin {
     pub(super) column: String,
 }
 
-/// Tells what is missing in a column beside the series up to row `end`.
+/// Adds notes on missing values of a covariate column up to row `end`.
 pub(super) fn tell(
     name: &str,
     column: &RawColumn,
@@ -56,12 +56,12 @@ pub(super) fn tell(
         notes.push(format!("{name}: has no value in the rows, and is {value} in all of them"));
         return;
     }
-    // A constant is filled in before the first value, too.
+    // A constant also fills the rows before the first value.
     let first = match fill {
         Fill::Value(_) => 0,
         _ => first.unwrap_or(rows.len()),
     };
-    // Missing rows are told of once, for all columns.
+    // Missing rows are reported once, for all columns.
     let missing = |row: &usize| rows[*row].is_nan() && lines.get(*row) != Some(0);
     let cells = (first..rows.len()).filter(missing).count();
     if cells > 0 {
@@ -71,7 +71,7 @@ pub(super) fn tell(
     }
 }
 
-/// Whether a column beside the series has one value in all rows of all groups, and at least one.
+/// Whether a covariate column has known values, and they are equal in all rows of all groups.
 pub(super) fn is_constant<'a>(parts: impl Iterator<Item = &'a RawColumn>) -> bool {
     let of = |part: &'a RawColumn| {
         let known = part.values.iter().filter(|value| !value.is_nan());

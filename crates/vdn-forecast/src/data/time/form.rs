@@ -39,10 +39,10 @@ pub enum DateForm {
     /// the minute, `%S` the second, `%z` the UTC offset. A month without a day stands for its first
     /// day.
     Pattern(String),
-    /// A year and a quarter: `2020Q1`, `2020-Q1`, `Q1 2020`, `1Q2020`, `2020-1`, `Q1/80`; also of
-    /// a fiscal year, `FY2020Q1`.
+    /// A year and a quarter: `2020Q1`, `2020-Q1`, `Q1 2020`, `1Q2020`, `2020-1`, `Q1/80`. The year
+    /// may be a fiscal year: `FY2020Q1`.
     Quarter,
-    /// A year; also a fiscal one: `FY2020`, `2019/20`, `2019-2020`.
+    /// A year, which may be a fiscal year: `FY2020`, `2019/20`, `2019-2020`.
     Year,
     /// A year with its elapsed fraction, such as `1990.083`. It stands for the year, quarter or
     /// month (`per_year` 1, 4 or 12) that contains this time.
@@ -74,14 +74,15 @@ impl DateForm {
         let plain: Vec<Option<String>> = texts.iter().map(|text| words::plain(text)).collect();
         let plain = texts.iter().zip(&plain).map(|(text, plain)| plain.as_deref().unwrap_or(text));
         let texts: &[&str] = &plain.map(str::trim).collect::<Vec<_>>();
-        // Ranges are looked for where there are no dates: it takes long.
+        // Ranges are tried only if there are no dates, because the search takes long.
         let forms = Self::find(texts, Self::read_one);
         let ranges =
             forms.is_empty() && 2 * texts.iter().filter(|t| range::may_be(t)).count() > texts.len();
         if ranges { Self::find(texts, Self::read) } else { forms }
     }
 
-    /// The same of texts with plain words, by one way to read them.
+    /// Returns the forms for texts with normalised words, as [`DateForm::of_texts`] does. `read`
+    /// parses a text in one form.
     fn find(texts: &[&str], read: impl Fn(&Self, &str) -> Option<Moment>) -> Vec<Self> {
         let reads = |form: &Self| texts.iter().filter(|text| read(form, text).is_some()).count();
         let several = has_several_offsets(texts) || texts.iter().any(|text| ends_a_range(text));
@@ -90,10 +91,10 @@ impl DateForm {
             return vec![Self::Iso];
         }
         let mut forms: Vec<(usize, Self)> = vec![(reads(&Self::Quarter), Self::Quarter)];
-        // Whole numbers are years where a name says so.
+        // A plain whole number is a year only if the column's name says so.
         let years = texts.iter().filter(|text| quarter::fiscal_year(text).is_some()).count();
         forms.push((years, Self::Year));
-        // A form is tried on a few texts first: there are thousands.
+        // There are thousands of forms, so each is tried on a few texts first.
         let spread = |i: usize| texts.get(i * texts.len() / 5).copied();
         let few: Vec<&str> = (0..5).filter_map(spread).collect();
         let mut add = |pattern: String| {
@@ -102,7 +103,7 @@ impl DateForm {
                 forms.push((reads(&form), form));
             }
         };
-        // A pattern with a sign that no text has reads none of them.
+        // A pattern with a separator that no text contains cannot match.
         let has = |sign: char| texts.iter().any(|text| text.contains(sign));
         let (colon, blank, hour) = (has(':'), has(' '), has('h'));
         let possible = |time: &&str| {
@@ -115,7 +116,7 @@ impl DateForm {
                 if date == "%Y-%m-%d" && time.starts_with('-') && !several {
                     continue;
                 }
-                // Times behind a dash are no offsets.
+                // If the texts have times after a dash, no offsets are tried.
                 let offsets = if several { &OFFSETS[..1] } else { &OFFSETS[..] };
                 offsets.iter().for_each(|offset| add(format!("{date}{time}{offset}")));
             }
@@ -130,7 +131,7 @@ impl DateForm {
             .filter(|(count, _)| *count == most && 2 * most > texts.len())
             .map(|(_, form)| form)
             .collect();
-        // Forms that read every text alike are one.
+        // Of forms that read every text alike, only the first is kept.
         let all = |form: &Self| texts.iter().map(|text| read(form, text)).collect::<Vec<_>>();
         let mut seen: Vec<Vec<Option<Moment>>> = Vec::new();
         best.retain(|form| {
@@ -145,9 +146,9 @@ impl DateForm {
     /// Returns the moment that a text stands for; `None` if it is not a date of this form. A year
     /// has four digits, and the day must exist.
     ///
-    /// The hour 24 with nothing behind it is the midnight at the end of the day. Months may have
-    /// their names in English, German, French, Spanish, Italian, Portuguese and Dutch. Of a range
-    /// of dates it is the first one.
+    /// The hour 24 with nothing after it is midnight at the end of the day. Names of months may be
+    /// in English, German, French, Spanish, Italian, Portuguese or Dutch. A range of dates stands
+    /// for its first date.
     #[must_use]
     pub fn parse(&self, text: &str) -> Option<Moment> {
         let text = text.trim();
@@ -162,7 +163,7 @@ impl DateForm {
         })
     }
 
-    /// The same of a text with plain words.
+    /// Parses a text whose words are normalised; it may be a range.
     fn read(&self, text: &str) -> Option<Moment> {
         if text.len() > LONGEST {
             return None;
@@ -182,7 +183,8 @@ impl DateForm {
         self.read_one(text).is_none() && self.read(text).is_some()
     }
 
-    /// The first of the hundred years that years of two digits stand for, where they may have two.
+    /// Returns the first year of the century in which two-digit years lie; `None` if this form has
+    /// no two-digit years.
     pub(crate) fn first_short_year(&self) -> Option<i16> {
         match self {
             Self::Pattern(pattern) if pattern.contains("%y") => Some(1969),
@@ -275,7 +277,7 @@ fn has_several_offsets(texts: &[&str]) -> bool {
     offsets.any(|other| Some(other) != first)
 }
 
-/// Whether what stands behind a time is no offset but a later time: `11:00-13:00`.
+/// Whether the text after a time is not an offset but a later time: `11:00-13:00`.
 fn ends_a_range(text: &str) -> bool {
     let offset = DateForm::Iso.parse_within_day(text).and_then(|moment| moment.offset);
     offset.is_some_and(|seconds| seconds < -12 * 3600)

@@ -145,7 +145,7 @@ fn columns_beside_the_series_are_told_of_like_series() {
 
 #[test]
 fn a_column_beside_several_series_is_judged_over_all_of_them() {
-    // `level` differs from series to series, `same` never changes.
+    // `level` differs between the series; `same` never changes.
     let text = file("unique_id,ds,y,level,same", 60, |r| {
         format!("{},{},{},{},7", ["a", "b"][r / 30], day_of(r % 30), y(r), 3 + r / 30)
     });
@@ -168,7 +168,8 @@ fn columns_beside_the_series_without_values_are_told_under_a_constant() {
     let notes = table.notes.join("; ");
     assert!(notes.contains("late: 5 missing values filled (0 of them sentinels)"), "{notes}");
     assert!(notes.contains("none: has no value in the rows, and is 0 in all of them"), "{notes}");
-    // From the past alone the series begins with the column, or cannot begin at all.
+    // Filling from the past cannot fill the rows before the first value. The series begins with the
+    // column `late`, and a column without values is an error.
     let error = load(&text, &SeriesOptions { past, ..filled() }).unwrap_err().to_string();
     assert!(error.contains("(`none`) has no value in the rows"), "{error}");
 }

@@ -47,7 +47,8 @@ fn amounts_beside_numbers_are_left_out_with_a_note() {
                 "column `p` holds numbers with a sign or a unit (line 2: {amount:?}): left out"
             )]
         );
-        // In long form they are values or beside the values, and no names of series.
+        // In the long form, amounts are values or a column besides the values, but never names of
+        // series.
         let long = |values: &str| {
             let row = |r: usize| {
                 let (name, day) = (["x", "z"][r / 4], r % 4 + 1);
@@ -65,7 +66,7 @@ fn amounts_beside_numbers_are_left_out_with_a_note() {
     }
 }
 
-/// Looking for the first value in all rows before each of them takes half a minute.
+/// A search for the first value in all earlier rows, repeated for each row, takes half a minute.
 #[test]
 fn large_integers_behind_many_missing_values_take_no_time() {
     let rows = 200_000;

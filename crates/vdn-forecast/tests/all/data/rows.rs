@@ -145,7 +145,8 @@ fn what_is_done_to_rows_is_told() {
     for (text, options, expected) in cases {
         assert_eq!(load(text, &options).unwrap().notes, expected, "{text}");
     }
-    // Newest first is what is said where each series that is not in order stands so.
+    // The note says "newest first" only if every series that is not in order is in descending
+    // order.
     let long = |b: [u32; 3]| {
         let rows = |name: &str, days: [u32; 3]| -> String {
             days.iter().map(|day| format!("{name},2020-01-0{day},{day}\n")).collect()
@@ -205,7 +206,7 @@ fn no_window_forecasts_from_inside_a_line_to_a_later_value() {
     assert!(notes.contains("3 windows begin to forecast in a gap"), "{notes}");
 }
 
-/// There are so many columns that a search of all names for each of them would take minutes.
+/// With this many columns, a search of all names for each of them would take minutes.
 #[test]
 fn columns_are_chosen_without_a_search_for_each() {
     let names: Vec<String> = (0..250_000).map(|i| format!("s{i}")).collect();

@@ -3,7 +3,7 @@
 use vdn_forecast::config::RunConfig;
 use vdn_model::units::UnitFamily;
 
-/// What their defaults were, where they have changed.
+/// The defaults of that time, where they have changed.
 const THEN: &str = "[model]\nunits = 1024\nbeta = 1e-4\ndependence = \"sampled\"\n\
                     loading_correlation = 0.0\n";
 const THEN_TRAIN: &str = "batch = 128\nema_decay = 0.0\n";
@@ -33,7 +33,8 @@ fn configurations_of_earlier_runs_are_read_as_they_were_meant() {
     }
 }
 
-/// Loadings of neighbouring steps were independent at the start, and were stored as they are.
+/// In these runs the loadings of neighbouring steps were independent at the start, and were stored
+/// directly.
 #[test]
 fn a_run_without_a_correlation_of_loadings_has_none() {
     let of = |text: &str| RunConfig::from_toml(text).unwrap().model.loading_correlation;
@@ -43,11 +44,11 @@ fn a_run_without_a_correlation_of_loadings_has_none() {
     assert_eq!(of(&split), 0.0);
     let own = split.replace("[model]", "[model]\nloading_correlation = 0.25");
     assert_eq!(of(&own), 0.25);
-    // What a user writes by hand has the default.
+    // A file that a user writes by hand gets the default.
     assert!(of("[model]\ndependence = \"split\"\n") > 0.0);
 }
 
-/// Student's t had its degrees of freedom beside the family.
+/// Student's t had its degrees of freedom next to the family.
 #[test]
 fn degrees_of_freedom_beside_the_family_are_those_of_its_layers() {
     let family = |text: &str| {

@@ -24,16 +24,17 @@ pub(crate) struct Case {
     pub(crate) kernel: &'static str,
     /// The beginning of its messages.
     pub(crate) operation: &'static str,
-    /// Which of the three sizes must not be 0; a panic is then right.
+    /// For each of the three sizes, whether it must not be 0. If it is 0, the kernel has to panic.
     pub(crate) positive: [bool; 3],
     /// The call with these sizes.
     pub(crate) call: fn(&Lender, [usize; 3]),
 }
 
-/// The refusal of a shape, before a kernel can be called.
+/// The message that refuses a shape before a kernel can be called.
 const NO_SHAPE: &str = "too many elements";
 const SMALL: [usize; 6] = [0, 1, 2, 3, 17, 33];
-/// Beyond the widths from which products copy their factors to panels, and from which work is cut into tasks.
+/// Sizes above the widths from which products copy their factors to panels and work is cut into
+/// tasks.
 const LARGE: [usize; 2] = [130, 200];
 const HUGE: [usize; 7] =
     [1 << 31, (1 << 58) + 1, 1 << 60, (1 << 60) + 1, 1 << 62, 1 << 63, usize::MAX];
@@ -47,7 +48,7 @@ fn run(case: &Case, lender: &Lender, sizes: [usize; 3]) -> Result<(), String> {
     })
 }
 
-/// All combinations of small sizes, then each place large in turn.
+/// Returns all combinations of small sizes, then sizes with a large number in one place.
 fn ordinary_sizes() -> impl Iterator<Item = [usize; 3]> {
     let small = (0..SMALL.len().pow(3))
         .map(|i| [i, i / SMALL.len(), i / SMALL.len().pow(2)].map(|i| SMALL[i % SMALL.len()]));
@@ -61,8 +62,8 @@ fn ordinary_sizes() -> impl Iterator<Item = [usize; 3]> {
     small.chain(large)
 }
 
-/// Ordinary sizes, zeros among them: right calls run, and each array one too short or too long is
-/// refused.
+/// Ordinary sizes, including zeros: valid calls run, and each array that is one too short or too
+/// long is refused.
 fn ordinary(case: &Case, failures: &mut Vec<String>) {
     for sizes in ordinary_sizes() {
         let refused =
@@ -201,7 +202,7 @@ fn scratch_that_wraps_is_refused() {
     with_scratch((1 << 61) + 1, |_: &mut [f64]| ());
 }
 
-/// Arguments beside the three sizes of the table.
+/// Invalid arguments other than the three sizes of the table.
 #[test]
 fn hostile_places_are_refused() {
     let (x, key) = ([1.0_f32; 8], NoiseKey::new(1, 2, 3));

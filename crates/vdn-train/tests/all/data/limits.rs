@@ -130,7 +130,7 @@ fn messages_are_short_lines_without_control_characters() {
     }
 }
 
-/// There are so many columns that a search of all names for each of them would take minutes.
+/// With this many columns, a search of all names for each of them would take minutes.
 #[test]
 fn columns_are_found_by_name_without_a_search_for_each() {
     let names: Vec<String> = (0..250_000).map(|i| format!("s{i}")).collect();

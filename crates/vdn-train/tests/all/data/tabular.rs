@@ -128,7 +128,7 @@ fn what_is_wrong_is_told_with_its_place() {
     }
 }
 
-/// There are so many columns that a search of all names for each of them would take minutes.
+/// With this many columns, a search of all names for each of them would take minutes.
 #[test]
 fn columns_are_told_apart_without_a_search_for_each() {
     let names: Vec<String> = (0..250_000).map(|i| format!("s{i}")).collect();

@@ -74,8 +74,8 @@ fn a_run_that_goes_on_knows_what_it_began_with() {
     assert_eq!(resumed.divergence(), whole.divergence());
 }
 
-/// Writes the checkpoint of the run again, with other numbers under the name `untrained` of its
-/// section `progress`; without the name, if there are none.
+/// Rewrites the run's checkpoint with these numbers under the name `untrained` in the section
+/// `progress`; with `None`, without this name.
 fn rewrite(run: &Path, untrained: Option<&[f64]>) {
     let store = CheckpointStore::new(Arc::new(DiskFiles), run, 2).unwrap();
     let (step, sections) = store.latest().unwrap().checkpoint.unwrap();

@@ -1,6 +1,6 @@
 //! The patterns to try for dates: each date with each time of day and each offset, and months.
 
-/// Dates with a day. Months have the first three letters of their English names.
+/// Dates with a day. A month name is the first three letters of the English name.
 pub(super) const DATES: [&str; 35] = [
     "%Y-%m-%d",
     "%Y/%m/%d",
@@ -45,7 +45,7 @@ pub(super) const MONTHS: [&str; 20] = [
     "%b/%Y", "%b/%y", "%b-%y", "%b %y", "%m/%Y", "%m-%Y", "%YM%m", "%Y-%b", "%Y %b", "%Y%m",
 ];
 
-/// Times of day behind a date; none is midnight.
+/// Times of day after a date. The empty one is midnight.
 pub(super) const TIMES: [&str; 22] = [
     "",
     " %H:%M",

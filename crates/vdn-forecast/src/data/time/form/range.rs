@@ -1,23 +1,24 @@
-//! Ranges of dates: a row of a week or an hour may be told by both ends.
+//! Ranges of dates: a file may give the start and the end of a row's week or hour.
 
 use super::Moment;
 use crate::data::time::DAY;
 
-/// What stands between both ends, also several times, where dates have it, too.
+/// The separators between the two ends. A text may contain one several times, because dates contain
+/// some of them, too.
 const BETWEEN: [&str; 9] = [" - ", " \u{2013} ", " to ", " bis ", "..", "/", "--", "-", "\u{2013}"];
 
-/// Digits that two dates have at least.
+/// The minimum number of digits in two dates.
 const DIGITS: usize = 8;
 
-/// Whether a text has what two dates have.
+/// Whether a text has enough digits, and a separator, to be a range of dates.
 pub(super) fn may_be(text: &str) -> bool {
     text.len() <= super::LONGEST
         && text.bytes().filter(u8::is_ascii_digit).count() >= DIGITS
         && BETWEEN.iter().any(|sign| text.contains(sign))
 }
 
-/// The first end of a range, where both are dates that `read` reads and the second is not before
-/// the first. The second one may be a time of the same day, or a duration (`P7D`).
+/// Returns the start of a range if `read` parses both ends and the end is not before the start. The
+/// end may also be a time on the same day, or a duration (`P7D`).
 pub(super) fn start(text: &str, read: impl Fn(&str) -> Option<Moment>) -> Option<Moment> {
     if !may_be(text) {
         return None;
@@ -32,7 +33,7 @@ pub(super) fn start(text: &str, read: impl Fn(&str) -> Option<Moment>) -> Option
         let on_this_day = || read(&format!("{} {last}", first.rsplit_once([' ', 'T'])?.0));
         match read(last) {
             Some(to) => (from.clock <= to.clock).then_some(from),
-            // The hour before midnight.
+            // The end may also be midnight, for the last hour of a day.
             None => on_this_day()
                 .filter(|to| from.clock <= to.clock || to.clock % DAY == 0)
                 .map(|_| from),

@@ -155,7 +155,7 @@ fn words_quarters_and_ranges_are_read_as_they_are_written() {
     for text in none {
         assert_eq!(DateForm::of_texts(&[text]), [], "{text:?}");
     }
-    // A time behind a dash is an offset, unless no clock is so far from UTC.
+    // A time after a dash is an offset, unless it is farther from UTC than any clock.
     let hours = |ends: &[usize]| {
         let texts: Vec<String> =
             ends.iter().map(|end| format!("2016-07-01 {:02}:00-{end:02}:00", end - 1)).collect();
@@ -165,7 +165,7 @@ fn words_quarters_and_ranges_are_read_as_they_are_written() {
     };
     assert_eq!(hours(&[8, 13]), Some((7 * HOUR, None)));
     assert_eq!(hours(&[8, 9]), Some((7 * HOUR, Some(-8 * 3600))));
-    // A pattern of one's own with the names of months.
+    // A pattern given by the user, with names of months.
     let own = DateForm::Pattern("%d. %B %Y".to_owned());
     for text in ["13. Juli 2016", "13. July 2016", "13 juillet 2016"] {
         let read = own.parse(text).map(|moment| moment.clock - FIRST);
@@ -282,7 +282,8 @@ fn midnight_may_have_no_time_of_day() {
     assert_eq!(forms, [DateForm::Pattern("%m/%d/%Y %H:%M".to_owned())]);
     let clocks = texts.map(|text| forms[0].parse(text).unwrap().clock);
     assert_eq!([clocks[1] - clocks[0], clocks[2] - clocks[0]], [HOUR, 2 * HOUR]);
-    // A year of two digits is none of four, and days alone have no time.
+    // Dates alone have one form without a time of day, and a two-digit year is not a four-digit
+    // year.
     assert_eq!(DateForm::of_texts(&["03/31/2021", "04/30/2021"]).len(), 1);
     assert_eq!(forms[0].parse("03/31/21"), None);
 }

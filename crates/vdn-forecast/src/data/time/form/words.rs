@@ -1,7 +1,8 @@
-//! Words of dates: names of months in several languages, `a.m.` and `p.m.`, ordinals.
+//! Normalises the words of dates: names of months in several languages, `a.m.` and `p.m.`,
+//! ordinals.
 
-/// Names of months in English, German, French, Spanish, Italian, Portuguese and Dutch without
-/// accents, and abbreviations that are no beginning of one.
+/// The names of months in English, German, French, Spanish, Italian, Portuguese and Dutch, without
+/// accents, and abbreviations that are not the start of such a name.
 const MONTHS: [(&str, &[&str]); 12] = [
     ("Jan", &["january", "januar", "janvier", "enero", "gennaio", "janeiro"]),
     ("Feb", &["february", "februar", "fevrier", "febrero", "febbraio", "fevereiro"]),
@@ -17,15 +18,16 @@ const MONTHS: [(&str, &[&str]); 12] = [
     ("Dec", &["december", "dezember", "decembre", "diciembre", "dicembre", "dezembro"]),
 ];
 
-/// Abbreviations that are words of their own: `set 12` is no month of 2012.
+/// Abbreviations that are also ordinary words: `set 12` is not a month of 2012.
 const OTHER_WORDS: [&str; 4] = ["set", "out", "gen", "mag"];
 
-/// Words between the parts of a date, and letters behind the number of a day.
+/// The words between the parts of a date; then the letters after the number of a day.
 const BETWEEN: [&str; 3] = ["de", "del", "of"];
 const ORDINALS: [&str; 6] = ["st", "nd", "rd", "th", "er", "\u{ba}"];
 
-/// The text with its month as the first three letters of its English name, without ordinals and
-/// words between, with `AM` and `PM`, and with plain blanks; `None` where nothing changes.
+/// Returns the text in a normal form; `None` if nothing changes. The month becomes the first three
+/// letters of its English name, ordinals and words between the parts are dropped, `a.m.` and `p.m.`
+/// become `AM` and `PM`, and all blanks become plain blanks.
 pub(super) fn plain(text: &str) -> Option<String> {
     let letters = |text: &str| text.chars().take_while(|c| c.is_alphabetic()).count();
     if text.is_ascii() && !text.bytes().any(|byte| byte.is_ascii_alphabetic()) {
@@ -49,7 +51,7 @@ pub(super) fn plain(text: &str) -> Option<String> {
         } else if let Some(month) = month(&lower).filter(|_| !doubtful) {
             has_month = true;
             plain.push_str(month);
-            // The point of an abbreviation.
+            // The point after an abbreviation is dropped.
             let point = behind.strip_prefix('.');
             rest = point.filter(|b| !b.starts_with(|c: char| c.is_ascii_digit())).unwrap_or(behind);
         } else if BETWEEN.contains(&&*lower) && plain.ends_with(' ') {
@@ -58,12 +60,12 @@ pub(super) fn plain(text: &str) -> Option<String> {
             plain.push_str(word);
         }
     }
-    // Without a month words are what they are.
+    // Without a month or a half of the day, the text is not a date and stays as it is.
     let half_day = plain.ends_with("AM") || plain.ends_with("PM");
     (plain != text && (has_month || half_day)).then_some(plain)
 }
 
-/// What follows `.m.` or `. m.`.
+/// Returns the text after `.m.` or `. m.`.
 fn after_point(text: &str) -> Option<&str> {
     let text = text.strip_prefix('.')?.trim_start();
     let text = text.strip_prefix(['m', 'M'])?;
@@ -71,7 +73,8 @@ fn after_point(text: &str) -> Option<&str> {
     (!text.starts_with(char::is_alphanumeric)).then_some(text)
 }
 
-/// The month that a word in lower case, or a word that begins with it, names in all languages.
+/// Returns the month that a lower-case word names. The word may be the start of a name, if it is
+/// not the start of another month's name in any of the languages.
 fn month(word: &str) -> Option<&'static str> {
     let fold = |c| match c {
         '\u{e0}'..='\u{e4}' => 'a',
