@@ -87,7 +87,7 @@ const TASK: &[Shorthand] = &[
         "likelihood",
         "model.likelihood",
         Form::Value,
-        "The likelihood of a target: gaussian, student_t, laplace, poisson",
+        "The likelihood of a target: gaussian, student_t, laplace, poisson, negative_binomial",
     ),
 ];
 

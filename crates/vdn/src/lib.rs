@@ -51,7 +51,7 @@ pub mod prelude {
     pub use vdn_model::core::{
         Bindings, Builder, Graph, Init, Mode, ModelError, ParameterId, Parameters,
     };
-    pub use vdn_model::modules::{LayerNorm, Linear, MlpEncoder};
+    pub use vdn_model::modules::{Embedding, LayerNorm, Linear, MlpEncoder};
     pub use vdn_model::sequence::{SequenceLayer, SequenceLayerConfig};
     pub use vdn_model::units::{
         Context, Intervention, LayerConfig, LayerOutput, LayerPrior, Layers, SigmaMode, Stack,

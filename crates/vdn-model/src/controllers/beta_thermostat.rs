@@ -15,6 +15,7 @@ use crate::controllers::{Controller, Lever, Levers, Moment, Needs};
 use crate::core::error::ModelError;
 use crate::core::error::check;
 use crate::core::state::ControlState;
+use crate::objective::LIVING;
 
 /// The steps that a thermostat takes into account when it acts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -66,8 +67,8 @@ impl Default for ThermostatConfig {
             max: 1e-2,
             ratio_min: 0.25,
             ratio_max: 4.0,
-            low: 0.05,
-            high: 0.30,
+            low: LIVING[0],
+            high: LIVING[1],
             smoothing: 0.1,
             gain: 0.2,
             alive_min: 0.05,

@@ -8,6 +8,7 @@
 //! 3. a rate below the budget (or NaN), or above the budget.
 
 use crate::diagnostics::collapse::{CollapseMode, CollapseThresholds, HealthEvidence};
+use crate::objective::LIVING;
 use std::fmt;
 
 /// The requirements of a living unit: an interval of the rate in nats per latent dimension, and a
@@ -23,8 +24,10 @@ pub struct UnitBudget {
 }
 
 impl Default for UnitBudget {
+    /// The rates [`LIVING`], and a hundredth of the deviations at a limit.
     fn default() -> Self {
-        Self { low: 0.05, high: 0.30, saturation: 0.01 }
+        let [low, high] = LIVING;
+        Self { low, high, saturation: 0.01 }
     }
 }
 

@@ -44,6 +44,11 @@ impl Goal {
     }
 }
 
+/// The rates of a living unit in nats per latent dimension, [0.05, 0.30]: the default both of what
+/// budgets hold and of what the verdict judges by
+/// ([`UnitBudget`](crate::diagnostics::UnitBudget)).
+pub const LIVING: [f64; 2] = [0.05, 0.30];
+
 /// The quantity that a goal applies to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -73,10 +78,10 @@ pub struct ConstraintConfig {
 }
 
 impl Default for ConstraintConfig {
-    /// [0.05, 0.30] nats per latent dimension.
+    /// [`LIVING`] nats per latent dimension.
     fn default() -> Self {
         Self {
-            goal: Goal::Interval(0.05, 0.30),
+            goal: Goal::Interval(LIVING[0], LIVING[1]),
             scope: Scope::Dimension,
             stiffness: 1e-2,
             gain: 1e-3,

@@ -12,7 +12,7 @@ pub(crate) mod sequence_measures;
 pub(crate) mod window_persistence;
 
 pub use ar_penalty::{ArScale, BandCentre, ar_penalty};
-pub use constraint::Constraint;
+pub use constraint::{Constraint, LIVING};
 pub use energy_band::{BandConfig, BandShape, EnergyBand, Hinge, HingeForm, SingleUnit};
 pub use local_objective::{
     ArTerm, BandTerm, BetweenWindows, CapacityTerm, EarlierWindow, LocalObjective, LocalTerms,

@@ -225,8 +225,8 @@ fn expect_counts(table: &Tabular, name: &str, values: &[f64]) -> Result<(), Trai
     let Some(row) = values.iter().position(bad) else { return Ok(()) };
     let (file, line, y) = (table.file(), table.line(row), values[row]);
     Err(TrainError::config(format!(
-        "{file}:{line}: `{name}`: {y:?} is not a count from 0 on, which model.likelihood = \
-         \"poisson\" takes"
+        "{file}:{line}: `{name}`: {y:?} is not a count from 0 on, which the likelihoods of \
+         counts (poisson, negative_binomial) take"
     )))
 }
 

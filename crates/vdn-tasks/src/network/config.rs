@@ -18,8 +18,8 @@ pub enum Likelihood {
     Laplace,
     /// Counts, at least 0: `Poisson(e^location)`.
     Poisson,
-    /// Counts that vary more than Poisson's. This is refused: networks for rows do not score it. A
-    /// Poisson mixture over samples of the units varies more than Poisson's distribution, too.
+    /// Counts, at least 0, that vary more than Poisson's: mean `e^location` and variance `mean +
+    /// dispersion mean^2`, with a dispersion for each row.
     NegativeBinomial,
     /// Classes: `softmax(location)`.
     Categorical,
@@ -39,10 +39,23 @@ impl Likelihood {
         }
     }
 
-    /// Whether the network has an output for the scale.
+    /// Whether the location has a scale, in deviations of the target.
     #[must_use]
     pub fn has_scale(self) -> bool {
         matches!(self, Self::Gaussian | Self::StudentT | Self::Laplace)
+    }
+
+    /// Whether the network has an output for the width of the distribution: a scale, or the
+    /// dispersion of `negative_binomial`.
+    #[must_use]
+    pub fn has_width(self) -> bool {
+        self.has_scale() || self == Self::NegativeBinomial
+    }
+
+    /// Whether the targets are counts, which are not standardised.
+    #[must_use]
+    pub fn is_of_counts(self) -> bool {
+        matches!(self, Self::Poisson | Self::NegativeBinomial)
     }
 }
 
@@ -215,12 +228,6 @@ impl NetworkConfig {
         ];
         if let Some((setting, value, _, domain)) = domains.iter().find(|(_, _, good, _)| !good) {
             return Err(ModelError::domain(setting, value, *domain));
-        }
-        if self.likelihood == Likelihood::NegativeBinomial {
-            let reason = "negative_binomial is not there: the tape has the mean of its \
-                          log-likelihoods, and a mixture over samples needs each of them; poisson, \
-                          mixed over samples of the units, varies more than Poisson's distribution";
-            return Err(ModelError::config("likelihood", reason));
         }
         self.layer().validate()
     }

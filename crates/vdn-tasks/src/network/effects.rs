@@ -85,7 +85,7 @@ impl TaskNetwork {
     fn compared(&self, outputs: &[f64]) -> Vec<f64> {
         match self.config.likelihood {
             Likelihood::Categorical => softmax(outputs),
-            Likelihood::Poisson => outputs.iter().map(|x| x.exp()).collect(),
+            own if own.is_of_counts() => outputs.iter().map(|x| x.exp()).collect(),
             _ => outputs.to_vec(),
         }
     }

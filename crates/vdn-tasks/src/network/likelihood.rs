@@ -4,7 +4,6 @@ use crate::network::{Likelihood, Pass, TaskNetwork};
 use vdn_autograd::{Error, Tape, Var};
 use vdn_model::core::ModelError;
 use vdn_tensor::Element;
-use vdn_tensor::math::gamma::ln_gamma;
 
 impl TaskNetwork {
     /// Records `ln p(y | z_s)` of each sample, row and target, `[samples, batch, targets]`; for
@@ -34,20 +33,13 @@ impl TaskNetwork {
                 Ok(tape.reshape(sums, [samples, rows, 1])?)
             }
             (Likelihood::Poisson, _) => {
-                if let Some(y) = targets.iter().find(|y| !is_count(y.to_f64())) {
-                    let reason = format!("the target {} is not a count from 0 on", y.to_f64());
-                    return Err(ModelError::Batch(reason));
-                }
-                let y = tape.constant([rows, outputs], targets)?;
-                let constants = tape.constant_with([rows, outputs], |to: &mut [T]| {
-                    for (to, y) in to.iter_mut().zip(targets) {
-                        *to = T::from_f64(-ln_gamma(y.to_f64() + 1.0));
-                    }
-                })?;
-                let rate = tape.exp(location)?;
-                let linear = tape.mul(location, y)?;
-                let without = tape.sub(linear, rate)?;
-                Ok(tape.add(without, constants)?)
+                let y = counts(tape, [rows, outputs], targets)?;
+                Ok(tape.poisson_log_prob(location, y)?)
+            }
+            (Likelihood::NegativeBinomial, Some(dispersion)) => {
+                let y = counts(tape, [rows, outputs], targets)?;
+                let log_dispersion = tape.ln(dispersion)?;
+                Ok(tape.negative_binomial_log_prob(location, log_dispersion, y)?)
             }
             (Likelihood::Laplace, Some(scale)) => {
                 let y = tape.constant([rows, outputs], targets)?;
@@ -76,6 +68,19 @@ impl TaskNetwork {
 /// Whether a number is a count.
 fn is_count(y: f64) -> bool {
     y >= 0.0 && y.is_finite() && y.fract() == 0.0
+}
+
+/// The targets as counts, `[rows, outputs]`.
+fn counts<T: Element>(
+    tape: &mut Tape<T>,
+    shape: [usize; 2],
+    targets: &[T],
+) -> Result<Var, ModelError> {
+    if let Some(y) = targets.iter().find(|y| !is_count(y.to_f64())) {
+        let reason = format!("the target {} is not a count from 0 on", y.to_f64());
+        return Err(ModelError::Batch(reason));
+    }
+    Ok(tape.constant(shape, targets)?)
 }
 
 /// The one-hot encoding of each row's class, `[rows, classes]`.

@@ -59,7 +59,7 @@ impl TaskNetwork {
     ) -> Result<Option<Var>, Error> {
         let mean = match self.config.likelihood {
             Likelihood::Categorical => return Ok(None),
-            Likelihood::Poisson => tape.exp(pass.location)?,
+            own if own.is_of_counts() => tape.exp(pass.location)?,
             _ => pass.location,
         };
         let mean = tape.mean_axis(mean, 0)?;

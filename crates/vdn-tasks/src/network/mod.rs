@@ -4,7 +4,7 @@
 //! h        = encoder(x)                             [batch, width]
 //! z_s      ~ q(z | h)                               [samples, batch, units]
 //! f(z_s)   = B h + C x + A gelu(W [h, z_s])         [samples, batch, outputs]
-//! scale_s  = softplus(D h + E gelu(W [h, z_s])) + least
+//! scale_s  = softplus(D h + E gelu(W [h, z_s])) + least            of counts: exp instead
 //! y | z_s  ~ likelihood(f(z_s), scale_s)
 //! ```
 //!
@@ -16,6 +16,7 @@
 //! The deterministic twin is the same network with the units' means instead of samples.
 
 mod config;
+mod counts;
 mod effects;
 mod encoder;
 mod likelihood;
@@ -46,6 +47,9 @@ use vdn_train::data::RowBatch;
 
 /// The argument `ln(e - 1)` at which softplus is 1.
 const SOFTPLUS_ONE: f64 = 0.541_324_854_612_918_1;
+
+/// The smallest dispersion of counts: a deviation of a millionth of the mean beside Poisson's.
+const LEAST_DISPERSION: f64 = 1e-12;
 
 /// The network. Its weights are in [`Parameters`].
 #[derive(Clone, Debug)]
@@ -86,7 +90,8 @@ struct Head {
     dropout: Stream,
 }
 
-/// The part of the network that computes the scales of the output noise.
+/// The part of the network that computes the scales of the output noise, or the dispersions of
+/// counts.
 #[derive(Clone, Debug)]
 struct Scale {
     from_context: Linear,
@@ -98,7 +103,7 @@ struct Scale {
 pub(crate) struct Pass {
     /// The locations, log-rates or logits of each sample, `[samples, batch, outputs]`.
     pub(crate) location: Var,
-    /// The scales, `[samples, batch, targets]`; `None` if the likelihood has none.
+    /// The scales or dispersions, `[samples, batch, targets]`; `None` if the likelihood has none.
     pub(crate) scale: Option<Var>,
     /// The outputs of the layer of units; empty in a twin.
     pub(crate) layers: LayerOutputs,
@@ -143,8 +148,10 @@ impl TaskNetwork {
             skip: config.skip.then(|| Linear::zero(&mut scope, "skip", inputs, outputs)),
             dropout: scope.stream(Purpose::Dropout)?,
         };
-        let scale = config.likelihood.has_scale().then(|| {
-            let init = [0.0, SOFTPLUS_ONE].map(Init::Constant);
+        let scale = config.likelihood.has_width().then(|| {
+            // A scale starts at 1, a dispersion, too.
+            let start = if config.likelihood.has_scale() { SOFTPLUS_ONE } else { 0.0 };
+            let init = [0.0, start].map(Init::Constant);
             let mut scope = builder.scope("scale");
             Scale {
                 from_context: Linear::initialised(&mut scope, "context", [fan_in, outputs], init),
@@ -188,6 +195,57 @@ impl TaskNetwork {
         for (id, values) in self.calibration.into_iter().zip([factor, floor]) {
             let to = parameters.data_mut(id.index());
             to.iter_mut().zip(values).for_each(|(to, &x)| *to = T::from_f64(x));
+        }
+        Ok(())
+    }
+
+    /// Starts the outputs of a network for counts at these means and variances of the training
+    /// targets, one pair for each target: the log-rates at the logarithm of the mean, and the
+    /// dispersions at `(variance - mean) / mean^2`, within [1e-3, 10]. `vdn_tasks::run` calls it
+    /// before it trains; without it, log-rates start near 0, and a network for large counts spends
+    /// its training on the way to their logarithm. Other likelihoods are left as they are.
+    ///
+    /// ```
+    /// use vdn_tasks::network::{Likelihood, NetworkConfig, TaskNetwork, Variant};
+    /// let config = NetworkConfig { likelihood: Likelihood::Poisson, ..NetworkConfig::default() };
+    /// let (network, mut parameters) =
+    ///     TaskNetwork::new::<f32>(config, Variant::Variational, [3, 1], 0)?;
+    /// network.start_at(&mut parameters, &[[5e7, 1e14]])?;
+    /// // A mean of 0 has no logarithm.
+    /// assert!(network.start_at(&mut parameters, &[[0.0, 1.0]]).is_err());
+    /// # Ok::<(), vdn_model::core::ModelError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The number of pairs differs from the number of targets, a mean is not above 0 and finite, or
+    /// a variance is negative or not a number.
+    pub fn start_at<T: Element>(
+        &self,
+        parameters: &mut Parameters<T>,
+        targets: &[[f64; 2]],
+    ) -> Result<(), ModelError> {
+        if !self.config.likelihood.is_of_counts() {
+            return Ok(());
+        }
+        let good = |&[mean, variance]: &[f64; 2]| mean > 0.0 && mean.is_finite() && variance >= 0.0;
+        if targets.len() != self.widths[1] || !targets.iter().all(good) {
+            let reason = format!(
+                "a start needs {} means above 0 with their variances, not {targets:?}",
+                self.widths[1]
+            );
+            return Err(ModelError::Batch(reason));
+        }
+        let rates = parameters.data_mut(self.head.delta.bias().index());
+        rates.iter_mut().zip(targets).for_each(|(to, [mean, _])| *to = T::from_f64(mean.ln()));
+        if let Some(base) = &self.head.base {
+            parameters.data_mut(base.bias().index()).fill(T::ZERO);
+        }
+        if let Some(scale) = &self.scale {
+            let to = parameters.data_mut(scale.from_context.bias().index());
+            for (to, [mean, variance]) in to.iter_mut().zip(targets) {
+                let dispersion = (variance - mean) / (mean * mean);
+                *to = T::from_f64(dispersion.clamp(1e-3, 10.0).ln());
+            }
         }
         Ok(())
     }
@@ -290,8 +348,11 @@ impl TaskNetwork {
                 let own = map.forward(graph, hidden)?;
                 raw = graph.tape.add(own, raw)?;
             }
-            let positive = graph.tape.softplus(raw)?;
-            let scale = graph.tape.add_scalar(positive, T::from_f64(self.config.least_scale))?;
+            let (positive, least) = match self.config.likelihood.has_scale() {
+                true => (graph.tape.softplus(raw)?, self.config.least_scale),
+                false => (graph.tape.exp(raw)?, LEAST_DISPERSION),
+            };
+            let scale = graph.tape.add_scalar(positive, T::from_f64(least))?;
             if !evaluates {
                 return Ok((y, Some(scale)));
             }

@@ -1,9 +1,12 @@
 //! [`Observation`]: the distribution of one target given a sample of the units, as plain numbers.
 
+use crate::network::counts::{gamma_at, poisson_quantile};
 use crate::network::{Likelihood, Prediction, TaskNetwork};
 use vdn_model::core::streams::{EVALUATION_STEP, TARGET_DRAWS};
+use vdn_tensor::Real;
+use vdn_tensor::families::gaussian::exp_m1_minus;
 use vdn_tensor::families::{Family, StudentT};
-use vdn_tensor::math::gamma::ln_gamma;
+use vdn_tensor::math::gamma::{least_poisson_nll, ln_gamma, ln_rising};
 use vdn_train::metrics::normal;
 use vdn_train::network::NoiseSeed;
 
@@ -21,6 +24,9 @@ pub enum Observation {
     Laplace([f64; 2]),
     /// Poisson with the logarithm of its rate.
     Poisson(f64),
+    /// Negative binomial with the logarithm of its mean, and its dispersion: the variance is `mean
+    /// + dispersion mean^2`.
+    NegativeBinomial([f64; 2]),
 }
 
 impl Observation {
@@ -46,7 +52,16 @@ impl Observation {
             Self::Laplace([location, scale]) => {
                 -((y - location) / scale).abs() - (2.0 * scale).ln()
             }
+            // `y (e^d - 1 - d)` loses no digits for large counts.
+            Self::Poisson(log_rate) if y >= 1.0 => {
+                let d = log_rate - y.ln();
+                -least_poisson_nll(y) - y * exp_m1_minus(d)
+            }
             Self::Poisson(log_rate) => y * log_rate - log_rate.exp() - ln_gamma(y + 1.0),
+            Self::NegativeBinomial([log_mean, dispersion]) => {
+                let (total, t) = (1.0 / dispersion, log_mean + dispersion.ln());
+                ln_rising(total, y) - ln_gamma(y + 1.0) - y * (-t).softplus() - total * t.softplus()
+            }
         }
     }
 
@@ -57,7 +72,7 @@ impl Observation {
             Self::Gaussian([location, _])
             | Self::StudentT(_, [location, _])
             | Self::Laplace([location, _]) => location,
-            Self::Poisson(log_rate) => log_rate.exp(),
+            Self::Poisson(log_mean) | Self::NegativeBinomial([log_mean, _]) => log_mean.exp(),
         }
     }
 
@@ -69,11 +84,17 @@ impl Observation {
             Self::StudentT(family, [_, scale]) => family.standard_variance() * scale * scale,
             Self::Laplace([_, scale]) => 2.0 * scale * scale,
             Self::Poisson(log_rate) => log_rate.exp(),
+            Self::NegativeBinomial([log_mean, dispersion]) => {
+                let mean = log_mean.exp();
+                mean + dispersion * mean * mean
+            }
         }
     }
 
     /// The value at which the distribution function is `u`, in (0, 1); for a uniform `u` it is a
-    /// draw. For Student's t a draw uses two standard normals instead.
+    /// draw. For Student's t a draw uses two standard normals instead. For the negative binomial
+    /// distribution the first normal gives a Poisson rate from its Gamma distribution, and `u` the
+    /// count for this rate.
     #[must_use]
     pub fn draw(&self, u: f64, noise: [f64; 2]) -> f64 {
         match *self {
@@ -86,10 +107,15 @@ impl Observation {
                 location + scale * tail
             }
             Self::Poisson(log_rate) => poisson_quantile(log_rate.exp(), u),
+            Self::NegativeBinomial([log_mean, dispersion]) => {
+                let shape = 1.0 / dispersion;
+                let gamma = gamma_at(shape, noise[0]);
+                poisson_quantile(log_mean.exp() * gamma / shape, u)
+            }
         }
     }
 
-    /// The same distribution with another scale. Counts are unchanged.
+    /// The same distribution with another scale or dispersion. Poisson is unchanged.
     #[must_use]
     pub fn rescaled(self, scale: impl Fn(f64) -> f64) -> Self {
         match self {
@@ -99,6 +125,9 @@ impl Observation {
             }
             Self::Laplace([location, own]) => Self::Laplace([location, scale(own)]),
             Self::Poisson(log_rate) => Self::Poisson(log_rate),
+            Self::NegativeBinomial([log_mean, own]) => {
+                Self::NegativeBinomial([log_mean, scale(own)])
+            }
         }
     }
 
@@ -110,14 +139,10 @@ impl Observation {
             Self::Gaussian(parameters) => Self::Gaussian(map(parameters)),
             Self::StudentT(family, parameters) => Self::StudentT(family, map(parameters)),
             Self::Laplace(parameters) => Self::Laplace(map(parameters)),
-            Self::Poisson(log_rate) => Self::Poisson(log_rate),
+            counts => counts,
         }
     }
 }
-
-/// The rate above which a Poisson distribution is approximated by a rounded normal. To sum terms
-/// would take long, and the difference is below a thousandth of a deviation.
-const NORMAL_RATE: f64 = 1e4;
 
 /// Equally many draws from each part. `noise` addresses the draws of row `row`.
 pub(crate) fn draws(parts: &[Observation], noise: NoiseSeed, row: u64) -> Vec<f64> {
@@ -133,26 +158,6 @@ pub(crate) fn draws(parts: &[Observation], noise: NoiseSeed, row: u64) -> Vec<f6
         parts[i / DRAWS].draw(inside(uniform[i]), pair)
     };
     (0..count).map(of).collect()
-}
-
-/// The smallest count whose distribution function is at least `u`.
-fn poisson_quantile(rate: f64, u: f64) -> f64 {
-    if rate > NORMAL_RATE {
-        return (rate + rate.sqrt() * normal::quantile(u)).round().max(0.0);
-    }
-    // Start near the mode, at a count whose probability is not 0 in double precision.
-    let mut count = (rate - 40.0 * rate.sqrt() - 40.0).floor().max(0.0);
-    let mut ln_p = count * rate.ln() - rate - ln_gamma(count + 1.0);
-    if rate == 0.0 {
-        return 0.0;
-    }
-    let mut below = ln_p.exp();
-    while below < u && count < rate + 60.0 * rate.sqrt() + 60.0 {
-        count += 1.0;
-        ln_p += (rate / count).ln();
-        below += ln_p.exp();
-    }
-    count
 }
 
 impl TaskNetwork {
@@ -172,6 +177,9 @@ impl TaskNetwork {
             }
             (Likelihood::Laplace, Some(scale)) => Some(Observation::Laplace([location, scale])),
             (Likelihood::Poisson, _) => Some(Observation::Poisson(location)),
+            (Likelihood::NegativeBinomial, Some(dispersion)) => {
+                Some(Observation::NegativeBinomial([location, dispersion]))
+            }
             _ => None,
         }
     }
@@ -189,22 +197,30 @@ mod tests {
             Observation::StudentT(t, [-0.4, 0.5]),
             Observation::Laplace([1.2, 0.7]),
             Observation::Poisson(1.3),
+            Observation::NegativeBinomial([1.3, 0.6]),
+            Observation::NegativeBinomial([0.2, 1e-12]),
         ];
         for own in cases {
-            let count = matches!(own, Observation::Poisson(_));
+            let negative_binomial = matches!(own, Observation::NegativeBinomial(_));
+            let count = negative_binomial || matches!(own, Observation::Poisson(_));
             let step = if count { 1.0 } else { 0.002 };
             let grid = (0..100_000).map(|i| f64::from(i) * step - if count { 0.0 } else { 100.0 });
-            let (mut mass, mut mean) = (0.0, 0.0);
+            let (mut mass, mut mean, mut square) = (0.0, 0.0, 0.0);
             for y in grid {
                 let p = step * own.ln_density(y).exp();
                 mass += p;
                 mean += p * y;
+                square += p * y * y;
             }
             // The tails of Student's t beyond 100 hold 1e-9. The trapezoidal rule is exact to
             // rounding for smooth densities, and to step^2 / 12 for Laplace's kink.
             assert!((mass - 1.0).abs() < 1e-6, "{own:?}: {mass}");
             assert!((mean - own.mean()).abs() < 1e-5, "{own:?}: {mean}");
-            if matches!(own, Observation::StudentT(..)) {
+            if negative_binomial {
+                let variance = square - mean * mean;
+                assert!((variance / own.variance() - 1.0).abs() < 1e-6, "{own:?}: {variance}");
+            }
+            if negative_binomial || matches!(own, Observation::StudentT(..)) {
                 continue;
             }
             // Quantiles at midpoints of equal probabilities; their variance equals the variance of
@@ -226,6 +242,28 @@ mod tests {
             let median = own.draw(0.5, [0.0; 2]);
             // The median of Poisson is within ln 2 below and 1/3 above the rate.
             assert!((median - rate).abs() <= 1.0, "{rate}: {median}");
+        }
+    }
+
+    /// Draws of the negative binomial distribution, over a grid of both of their sources, have the
+    /// probabilities of its density.
+    #[test]
+    fn draws_of_a_negative_binomial_have_its_probabilities() {
+        let own = Observation::NegativeBinomial([1.1, 0.7]);
+        let n = 400;
+        let places: Vec<f64> = (0..n).map(|i| (f64::from(i) + 0.5) / f64::from(n)).collect();
+        let mut found = [0.0; 8];
+        for &u in &places {
+            for &v in &places {
+                let y = own.draw(u, [normal::quantile(v), 0.0]);
+                if let Some(to) = found.get_mut(y as usize) {
+                    *to += 1.0 / f64::from(n * n);
+                }
+            }
+        }
+        for (y, share) in found.into_iter().enumerate() {
+            let p = own.ln_density(y as f64).exp();
+            assert!((share - p).abs() < 1e-3, "{y}: {share} {p}");
         }
     }
 }

@@ -1,6 +1,6 @@
 //! [`Prediction`]: the network's predictions of some rows, as plain numbers.
 
-use crate::network::{Likelihood, TaskNetwork};
+use crate::network::TaskNetwork;
 use vdn_model::core::{Graph, ModelError};
 use vdn_model::units::{Intervention, StackPass};
 use vdn_tensor::Element;
@@ -15,8 +15,8 @@ pub struct Prediction {
     pub shape: [usize; 3],
     /// Locations, log-rates or logits, `[samples, rows, outputs]`.
     pub location: Vec<f64>,
-    /// The scales, `[samples, rows, outputs]`, or `[rows, outputs]` if all samples have the same
-    /// scales; empty if the likelihood has none.
+    /// The scales or dispersions, `[samples, rows, outputs]`, or `[rows, outputs]` if all samples
+    /// have the same; empty if the likelihood has none.
     pub scale: Vec<f64>,
     /// The sum of the units' KL for each row in nats, `[rows]`; zeros without units.
     pub kl: Vec<f64>,
@@ -36,7 +36,7 @@ impl Prediction {
         (0..self.shape[0]).map(|s| self.outputs(s, row)[output]).collect()
     }
 
-    /// The scale of one output of a row for a sample; `None` if the likelihood has none.
+    /// The scale or dispersion of one output of a row for a sample; `None` if the likelihood has none.
     #[must_use]
     pub fn scale(&self, sample: usize, row: usize, output: usize) -> Option<f64> {
         let [_, rows, outputs] = self.shape;
@@ -124,7 +124,7 @@ impl TaskNetwork {
         if let Some(value) = location.iter().chain(&scale).chain(&kl).find(|x| !x.is_finite()) {
             return Err(ModelError::NonFinite(format!("a prediction is {value}")));
         }
-        if self.config.likelihood == Likelihood::Poisson
+        if self.config.likelihood.is_of_counts()
             && let Some(log_rate) = location.iter().find(|&&x| x > 700.0)
         {
             let reason = format!("the logarithm of a rate is {log_rate}: the rate overflows");

@@ -9,6 +9,8 @@
 //! scale -> sqrt((factor * scale)^2 + floor^2)
 //! ```
 //!
+//! The dispersion of the negative binomial distribution is calibrated like a scale.
+//!
 //! Classes have one number, a temperature, by which the logits are divided (Guo and others 2017,
 //! "On Calibration of Modern Neural Networks").
 
@@ -28,7 +30,7 @@ pub(crate) enum HeldOut {
 
 impl HeldOut {
     /// The negative log-likelihood under a calibration.
-    fn nll(&self, [factor, floor]: [f64; 2], outlier: Outlier) -> f64 {
+    fn nll(&self, [factor, floor]: [f64; 2], outlier: Option<Outlier>) -> f64 {
         let l: Vec<f64> = match self {
             Self::Number(parts, y) => {
                 let scale = |scale: f64| (factor * scale).hypot(floor);
@@ -43,9 +45,9 @@ impl HeldOut {
                 })
                 .collect(),
         };
-        match self {
-            Self::Number(_, y) => -outlier.mixed(log_mean_exp(&l), *y),
-            Self::Class(..) => -log_mean_exp(&l),
+        match (self, outlier) {
+            (Self::Number(_, y), Some(outlier)) => -outlier.mixed(log_mean_exp(&l), *y),
+            _ => -log_mean_exp(&l),
         }
     }
 }
@@ -53,17 +55,18 @@ impl HeldOut {
 /// The calibration with the best likelihood of `rows[column]`, the held-out predictions of each
 /// target. Outliers have the probability `share`, so that they do not cause larger scales.
 pub(crate) fn calibrate(likelihood: Likelihood, rows: &[Vec<HeldOut>], share: f64) -> Calibration {
-    let outlier = Outlier { share, parameters: [0.0, 1.0] };
+    // Targets whose likelihood has a scale are standardised. Counts have no outliers.
+    let outlier = likelihood.has_scale().then_some(Outlier { share, parameters: [0.0, 1.0] });
     let mut found = Calibration { factor: Vec::new(), floor: Vec::new() };
     for own in rows {
         let mean = |parameters: [f64; 2]| -> f64 {
             own.iter().map(|row| row.nll(parameters, outlier)).sum::<f64>() / own.len() as f64
         };
         let factor = |floor: f64| minimum(&|x| mean([x.exp(), floor]), [-1.5, 2.0]).exp();
-        let floors = likelihood.has_scale();
+        let floors = likelihood.has_width();
         let [best, floor] = match (own.is_empty(), floors) {
             (true, _) => [1.0, 0.0],
-            // Counts have no scale.
+            // The rate is all that Poisson has.
             _ if likelihood == Likelihood::Poisson => [1.0, 0.0],
             (false, false) => [factor(0.0), 0.0],
             (false, true) => {

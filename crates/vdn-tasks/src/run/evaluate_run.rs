@@ -4,7 +4,7 @@ use crate::config::TaskConfig;
 use crate::data::Inputs;
 use crate::data::notes::of_far_numbers;
 use crate::data::{TaskEncoding, TaskRows, expect_all_counts};
-use crate::network::{Likelihood, Variant};
+use crate::network::Variant;
 use crate::run::experiment::{ENCODING, Experiment, Stored};
 use crate::run::report::TaskReport;
 use crate::run::source::read_for;
@@ -81,7 +81,7 @@ fn on_file(
     let crate::data::InputEncoding::Table(features) = &encoding.inputs else {
         return Err(TrainError::config("the run was trained on images"));
     };
-    if config.model.likelihood == Likelihood::Poisson {
+    if config.model.likelihood.is_of_counts() {
         expect_all_counts(&table)?;
     }
     let varying = features.without_constant();

@@ -287,6 +287,20 @@ struct Training<'a> {
 }
 
 impl Training<'_> {
+    /// The mean and the variance of each target over the training rows. The sum is at least half a
+    /// count, because a mean of 0 has no logarithm.
+    fn moments(&self) -> Vec<[f64; 2]> {
+        let rows = self.rows.part(Split::Train);
+        let count = rows.len().max(1) as f64;
+        let of = |column: usize| {
+            let values = || rows.iter().map(|&row| self.rows.targets(row)[column]);
+            let mean = values().sum::<f64>() / count;
+            let variance = values().map(|y| (y - mean).powi(2)).sum::<f64>() / count;
+            [mean.max(0.5 / count), variance]
+        };
+        (0..self.fit.columns()).map(of).collect()
+    }
+
     fn run(
         &self,
         progress: &mut dyn FnMut(Progress<'_>),
@@ -308,6 +322,7 @@ impl Training<'_> {
             let (factor, floor) = (factor.clone(), floor.clone());
             network.calibrate(&mut parameters, &Calibration { factor, floor })?;
         }
+        network.start_at(&mut parameters, &self.moments())?;
         let session = trainer.session(&network, &mut parameters, self.rows)?;
         let mut session = session.with_task(ByOutcomes);
         if resume && self.files.is_some() {

@@ -205,7 +205,7 @@ impl Pass {
         let hidden: f64 = network.hidden.iter().map(|&width| width as f64).sum();
         let [units, head] = [network.units as f64, network.head_hidden as f64];
         let all = samples * rows;
-        let has_scale = network.likelihood.has_scale();
+        let has_scale = network.likelihood.has_width();
         let by_units = one(has_scale && network.scale_by_units);
         // The scale: from the context, its sum with the scale from the units, softplus, the
         // smallest scale added. In evaluation also the factor, its square, the sum and the root.
@@ -214,10 +214,10 @@ impl Pass {
             Likelihood::Gaussian => 1.0,
             Likelihood::StudentT | Likelihood::NegativeBinomial => 2.0,
             Likelihood::Laplace => 7.0,
-            Likelihood::Poisson => 4.0,
+            Likelihood::Poisson => 1.0,
             Likelihood::Categorical => 2.0,
         };
-        let spread = one(training && has_scale && network.mean_weight > 0.0);
+        let spread = one(training && network.likelihood.has_scale() && network.mean_weight > 0.0);
         Self {
             inputs: rows * inputs,
             shared: rows * hidden * (2.0 + one(network.layer_norm) + dropped)
@@ -263,7 +263,7 @@ fn parameters(network: &NetworkConfig, [inputs, outputs]: [usize; 2]) -> f64 {
         count += linear(context, width) + 2.0 * width * one(network.layer_norm);
         context = width;
     }
-    let scale = one(network.likelihood.has_scale());
+    let scale = one(network.likelihood.has_width());
     count
         + 2.0 * linear(context, units)
         + linear(units, head)

@@ -6,7 +6,6 @@ use crate::data::{
     InputEncoding, Inputs, Parts, TargetEncoding, TaskEncoding, TaskRows, divide, hold_out, others,
     read_splits,
 };
-use crate::network::Likelihood;
 use vdn_train::TrainError;
 use vdn_train::data::{FeatureEncoding, ImageSet, Tabular, TabularOptions};
 
@@ -109,7 +108,7 @@ impl Source {
                 let features = FeatureEncoding::fit(table, &train, config.data.missing)?;
                 let targets = match config.task {
                     TaskName::Regression => {
-                        let counts = config.model.likelihood == Likelihood::Poisson;
+                        let counts = config.model.likelihood.is_of_counts();
                         TargetEncoding::numbers(table, &train, counts)?
                     }
                     TaskName::Classification => TargetEncoding::classes(table)?,

@@ -1,6 +1,7 @@
 //! Networks for the rows of tables, their settings and their runs.
 
 mod columns;
+mod counts;
 mod hardened;
 mod images;
 mod network;

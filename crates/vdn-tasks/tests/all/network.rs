@@ -33,7 +33,9 @@ fn inputs() -> Vec<f64> {
 /// Two targets per row, or one of three classes.
 fn targets(likelihood: Likelihood) -> (usize, Vec<f64>) {
     match likelihood {
-        Likelihood::Poisson => (2, (0..2 * ROWS).map(|i| (i * 7 % 5) as f64).collect()),
+        Likelihood::Poisson | Likelihood::NegativeBinomial => {
+            (2, (0..2 * ROWS).map(|i| (i * 7 % 5) as f64).collect())
+        }
         Likelihood::Categorical => (3, (0..ROWS).map(|i| (i * 2 % 3) as f64).collect()),
         _ => (2, (0..2 * ROWS).map(|i| (i as f64 * 2.3).cos()).collect()),
     }
@@ -87,6 +89,8 @@ fn gradients_are_those_of_finite_differences() {
         (Likelihood::StudentT, Objective::Vib),
         (Likelihood::Laplace, Objective::Elbo),
         (Likelihood::Poisson, Objective::Vib),
+        (Likelihood::NegativeBinomial, Objective::Vib),
+        (Likelihood::NegativeBinomial, Objective::Iwae),
         (Likelihood::Categorical, Objective::Vib),
         (Likelihood::Categorical, Objective::Elbo),
     ];
@@ -144,6 +148,7 @@ fn the_score_is_the_log_density_of_the_mixture_over_samples() {
         Likelihood::StudentT,
         Likelihood::Laplace,
         Likelihood::Poisson,
+        Likelihood::NegativeBinomial,
         Likelihood::Categorical,
     ];
     for likelihood in all {
@@ -286,6 +291,28 @@ fn replacing_a_unit_that_nothing_reads_has_no_effect() {
     assert!(effects(&[4]).is_err(), "there are four units");
 }
 
+/// The mean prediction and dispersion of a network that was started at the moments of its targets.
+#[test]
+fn counts_start_at_their_mean() {
+    for likelihood in [Likelihood::Poisson, Likelihood::NegativeBinomial] {
+        for (mean, variance, dispersion) in [(5e7, 2.5e14, 0.1), (0.01, 0.01, 1e-3)] {
+            let config = config(likelihood);
+            let (network, mut parameters) =
+                TaskNetwork::new::<f64>(config, Variant::Twin, [INPUTS, 2], 3).unwrap();
+            network.start_at(&mut parameters, &[[mean, variance]; 2]).unwrap();
+            let (prediction, _) = scored(&network, &parameters);
+            for log_rate in &prediction.location {
+                // The weights of the head are random of order 1.
+                let distance = (log_rate - f64::ln(mean)).abs();
+                assert!(distance < 1.5, "{likelihood:?} {mean}: {log_rate}");
+            }
+            for found in &prediction.scale {
+                assert!((found / dispersion - 1.0).abs() < 1e-6, "{found}, not {dispersion}");
+            }
+        }
+    }
+}
+
 #[test]
 fn what_does_not_fit_is_refused() {
     let refused = |config: NetworkConfig| {
@@ -301,8 +328,7 @@ fn what_does_not_fit_is_refused() {
         (NetworkConfig { input_dropout: -0.1, ..base.clone() }, "input_dropout = -0.1"),
         (NetworkConfig { input_noise: f64::INFINITY, ..base.clone() }, "input_noise = inf"),
         (NetworkConfig { degrees_of_freedom: 2.0, ..base.clone() }, "degrees_of_freedom = 2"),
-        (NetworkConfig { beta: f64::NAN, ..base.clone() }, "beta = NaN"),
-        (NetworkConfig { likelihood: Likelihood::NegativeBinomial, ..base }, "needs each of them"),
+        (NetworkConfig { beta: f64::NAN, ..base }, "beta = NaN"),
     ];
     for (config, expected) in cases {
         let error = refused(config);
@@ -312,6 +338,7 @@ fn what_does_not_fit_is_refused() {
     for (likelihood, outputs, y) in [
         (Likelihood::Poisson, 1, 0.5),
         (Likelihood::Poisson, 1, -1.0),
+        (Likelihood::NegativeBinomial, 1, 0.5),
         (Likelihood::Categorical, 3, 3.0),
     ] {
         let (network, parameters) =

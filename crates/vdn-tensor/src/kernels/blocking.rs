@@ -41,13 +41,12 @@ const TASK: usize = 1 << 18;
 ///
 /// With columns of sixteen lanes, AVX2 has 16 registers of 8 `f32`: 6 rows take 12. AVX-512 has 32
 /// registers of 16: 8 rows of three groups take 24. SSE2 has 16 registers of 4: 2 rows take 8. For
-/// `f64`, with half as many numbers in a register, 8 rows of one group take 16 on AVX-512, and 3
-/// rows take 12 on AVX2.
+/// `f64`, with half as many numbers in a register, 8 rows of one group take 16 on AVX-512, and 2
+/// rows take 8 on AVX2.
 pub(super) const fn tile_rows(level: Level, size: usize) -> usize {
     match (level, size) {
         (Level::Avx512, _) => 8,
         (Level::Avx2, 4) => 6,
-        (Level::Avx2, _) => 3,
         _ => 2,
     }
 }

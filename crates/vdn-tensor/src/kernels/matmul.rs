@@ -294,7 +294,6 @@ fn blocks<S: Simd, T: Number>(
                     }
                     8 => product.pack_a::<8>(rows.clone(), inner.clone(), a_panels),
                     6 => product.pack_a::<6>(rows.clone(), inner.clone(), a_panels),
-                    3 => product.pack_a::<3>(rows.clone(), inner.clone(), a_panels),
                     _ => product.pack_a::<2>(rows.clone(), inner.clone(), a_panels),
                 }
             }
@@ -346,7 +345,6 @@ fn tiles<S: Simd, T: Number, const PANEL: bool>(
     }
     match (S::LEVEL, size_of::<T>()) {
         (Level::Avx512, 8) => shapes!(8 x 1, 4 x 1, 2 x 1, 1 x 1),
-        (Level::Avx2, 8) => shapes!(3 x 1, 2 x 1, 1 x 1),
         (_, 8) => shapes!(2 x 1, 1 x 1),
         (Level::Avx512, _) => shapes!(8 x 3, 4 x 2, 2 x 4, 1 x 4),
         (Level::Avx2, _) => shapes!(6 x 1, 4 x 1, 2 x 2, 1 x 4),

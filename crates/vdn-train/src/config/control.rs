@@ -75,6 +75,12 @@ pub struct ControlConfig {
     pub warmup_steps: u64,
     /// The number of steps between two actions of a controller, at least 1; default 5.
     pub every: u64,
+    /// Whether the weights and gains of controllers are relative to the weight of the layer's KL;
+    /// default false, and true in [`Trainer::default`](crate::train::Trainer). If they are, they are
+    /// multiplied by that weight over 0.005, if this is above 1, and gains per nat of the loss are
+    /// divided by it. Controllers then have the same effect on losses of any scale. The budgets of
+    /// rate and KL have keys of their own, [`BudgetConfig::relative`].
+    pub relative: bool,
     /// The energy around which the bands lie, finite and above 0; default 0.03.
     pub band_target: f64,
     /// The spread of the bands over the units, finite and at least 1; default 8. With 1, all units
@@ -129,6 +135,7 @@ impl Default for ControlConfig {
             controllers: ControllerSet::default(),
             warmup_steps: 0,
             every: 5,
+            relative: false,
             band_target: 0.03,
             band_spread: 8.0,
             band_shuffle: None,
@@ -239,8 +246,9 @@ impl ControlConfig {
         if self.is_idle() {
             return Ok(None);
         }
-        check_units(self, Some(layer), None)?;
-        check_demands(self, layer)?;
+        let own = self.in_nats_of_loss(layer.beta);
+        check_units(&own, Some(layer), None)?;
+        check_demands(&own, layer)?;
         let reference = layer.reference;
         let config = LayerControlConfig {
             beta: layer.beta,
@@ -249,12 +257,12 @@ impl ControlConfig {
             ..LayerControlConfig::default()
         };
         let mut control = LayerControl::new(layer.units, layer.latent_dims, config);
-        if self.has_bands() {
-            self.add_bands(&mut control, layer)?;
+        if own.has_bands() {
+            own.add_bands(&mut control, layer)?;
         }
         for name in ControllerName::ALL {
-            if self.has(name) {
-                self.add(name, &mut control, layer)?;
+            if own.has(name) {
+                own.add(name, &mut control, layer)?;
             }
         }
         Ok(Some(control))

@@ -23,13 +23,13 @@ pub struct BudgetConfig {
     /// The quantity that is held: the rate or KL of each latent `dimension` (the default), or its
     /// sum over the `layer`.
     pub scope: Scope,
-    /// The stiffness of the penalty, in nats of loss per time step and squared nat, finite and
+    /// The stiffness of the penalty, in nats of loss per squared nat of the rate or KL, finite and
     /// above 0; default 0.05.
     pub stiffness: f64,
-    /// The change of a multiplier per nat of violation in each action, finite and at least 0;
-    /// default 0.01.
+    /// The change of a multiplier per nat of violation in each action, in nats of loss per squared
+    /// nat, finite and at least 0; default 0.01.
     pub gain: f64,
-    /// The largest multiplier, finite and at least 0; default 0.05.
+    /// The largest multiplier, in nats of loss per nat, finite and at least 0; default 0.05.
     pub limit: f64,
     /// Whether stiffness, gain and limit are relative to the weight of the layer's KL; default
     /// false: they are absolute, in nats of loss. The weight is the one that the KL has without a
@@ -39,7 +39,7 @@ pub struct BudgetConfig {
 
 /// The smallest weight that a budget is relative to. A smaller weight of the KL is a price and not
 /// part of a bound. With this weight, the budget of a bound has the default's stiffness and gain.
-const LEAST_WEIGHT: f64 = 0.005;
+pub(super) const LEAST_WEIGHT: f64 = 0.005;
 
 impl Default for BudgetConfig {
     /// [0.08, 0.27] nats per latent dimension on the training windows. With it, the rates of most

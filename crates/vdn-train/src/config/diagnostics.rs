@@ -144,7 +144,10 @@ impl DiagnosticsConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{BudgetConfig, ControlConfig, ControlledLayer};
     use vdn_model::controllers::{ConstraintConfig, LayerControlConfig, RateBudget, Timing};
+    use vdn_model::objective::Objective;
+    use vdn_model::units::{LayerConfig, StackLayerConfig};
 
     fn held(goal: Goal) -> LayerControl {
         held_as(goal, Scope::Dimension)
@@ -175,6 +178,33 @@ mod tests {
         assert_eq!(of(&config, Some(&layer)), [0.02, 0.8]);
         let layer = held_as(Goal::Target(4.0), Scope::Layer);
         assert_eq!(of(&config, Some(&layer)), [0.05, 4.8]);
+    }
+
+    /// What a controller holds and what the verdict judges by is one setting with one default.
+    #[test]
+    fn the_held_interval_is_the_judged_one() {
+        use vdn_model::controllers::ThermostatConfig;
+        use vdn_model::objective::LIVING;
+        let usual = UnitBudget::default();
+        let thermostat = ThermostatConfig::default();
+        assert_eq!([usual.low, usual.high], LIVING);
+        assert_eq!(ConstraintConfig::default().goal.bounds(), LIVING);
+        assert_eq!([thermostat.low, thermostat.high], LIVING);
+        // Every default budget of a run aims inside of it, so that rates on other rows stay there.
+        for own in [BudgetConfig::default(), BudgetConfig::of_bound()] {
+            assert!(own.low > LIVING[0] && own.high < LIVING[1], "{own:?}");
+        }
+        // A run that sets `control.rate` alone is judged by it.
+        let control = ControlConfig {
+            rate: BudgetConfig { low: 0.4, high: 0.9, ..BudgetConfig::default() },
+            ..ControlConfig::default()
+        };
+        let layer = LayerConfig { inputs: 3, units: 4, ..LayerConfig::default() };
+        let layer = StackLayerConfig { layer, ..StackLayerConfig::default() };
+        let built = control.build(&[ControlledLayer::new(&layer, Objective::Vib, 0.01)], false);
+        let built = built.unwrap();
+        let judged = DiagnosticsConfig::default().budget(built.layer(0), 4).unwrap();
+        assert_eq!([judged.low, judged.high], [0.4, 0.9]);
     }
 
     #[test]

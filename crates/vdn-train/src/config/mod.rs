@@ -15,6 +15,7 @@ mod diagnostics;
 mod feasible;
 mod keyed;
 mod layered;
+mod relative;
 mod toml_file;
 mod training;
 

@@ -178,7 +178,12 @@ impl Default for Trainer {
             optimizer: AdamWConfig::default(),
             groups: Vec::new(),
             schedule: Schedule::default(),
-            control: ControlConfig { rate: BudgetConfig::of_bound(), ..ControlConfig::default() },
+            control: ControlConfig {
+                relative: true,
+                rate: BudgetConfig::of_bound(),
+                kl: BudgetConfig::of_bound(),
+                ..ControlConfig::default()
+            },
             reference: false,
             diagnostics: DiagnosticsConfig::default(),
             files: None,

@@ -92,6 +92,7 @@ const WRONG: &[(&str, &[&str], &str)] = &[
     ("control.controllers", &["ar"], "has to be a list"),
     ("control.warmup_steps", &["-1"], WHOLE),
     ("control.every", &["0"], ONE),
+    ("control.relative", &["0"], TRUTH),
     ("control.band_target", &["0.0"], "has to be above 0"),
     ("control.band_spread", &["0.5"], "has to be finite, at least 1"),
     ("control.band_shuffle", &["-1"], WHOLE),

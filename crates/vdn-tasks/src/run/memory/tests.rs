@@ -59,6 +59,7 @@ fn tapes_are_as_large_as_estimated() {
             [13, 30],
         ),
         ("counts", of(Likelihood::Poisson), [13, 30]),
+        ("dispersed counts", of(Likelihood::NegativeBinomial), [13, 30]),
         ("Laplace", of(Likelihood::Laplace), [13, 30]),
         ("Student's t", of(Likelihood::StudentT), [13, 30]),
         ("classes", of(Likelihood::Categorical), [784, 10]),
