@@ -261,6 +261,51 @@ fn a_run_is_backtested_by_its_configuration() {
 }
 
 #[test]
+fn new_rows_are_held_to_the_times_of_the_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, row: &dyn Fn(usize) -> String| {
+        let rows: Vec<String> = (0..90).map(row).collect();
+        let head = if rows[0].contains(',') { "date,y" } else { "y" };
+        let path = folder.path().join(name);
+        std::fs::write(&path, format!("{head}\n{}\n", rows.join("\n"))).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let y = |row: usize| 10.25 + (row * 7 % 11) as f64;
+    let hours = |row: usize| format!("2021-01-{:02} {:02}:00,{}", 1 + row / 24, row % 24, y(row));
+    let months = |row: usize| format!("{}-{:02},{}", 1980 + row / 12, 1 + row % 12, y(row));
+    let [hourly, monthly, plain] = [
+        write("hours.csv", &hours),
+        write("months.csv", &months),
+        write("plain.csv", &|r| y(r).to_string()),
+    ];
+    let [dated, undated] =
+        [&hourly, &plain].map(|file| train_file(file, ["24", "6"], &[]).expect(file));
+    let forecast =
+        |run: &Trained, file: &str| vdn(&["forecast", run.out.to_str().unwrap(), "--data", file]);
+    let cases = [
+        (&dated, &plain, 0, "the rows have no times: they are taken as 1 hour apart"),
+        (&undated, &hourly, 0, "the rows are 1 hour apart; the distance of those that the run was"),
+        (
+            &dated,
+            &monthly,
+            2,
+            "its rows are 1 month apart, those that the run was trained on 1 hour",
+        ),
+    ];
+    for (run, file, code, expected) in cases {
+        let output = forecast(run, file);
+        let error = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{error}");
+        assert!(error.contains(expected) && error.lines().count() == 1, "{error}");
+    }
+    let head = |run: &Trained, file: &str| {
+        text(&forecast(run, file).stdout).lines().next().map(str::to_owned)
+    };
+    assert!(head(&dated, &plain).unwrap().starts_with("series,step,mean"));
+    assert!(head(&undated, &hourly).unwrap().starts_with("series,step,date,mean"));
+}
+
+#[test]
 fn the_season_is_chosen_by_the_values() {
     // Hourly sales on working days: the same hour a week ago predicts better than the same hour
     // yesterday.

@@ -50,7 +50,7 @@ impl Latest {
         }
         let mut table = config.data.load_table()?;
         run.adapt(&mut table)?;
-        run.expect_step(table.calendar(), &config.data.name())?;
+        let uncompared = run.expect_step(table.calendar(), &config.data.name())?;
         if file.is_none() && names != table.names {
             let reason = format!(
                 "the series {} are not those of the run's data, {}",
@@ -68,7 +68,8 @@ impl Latest {
                 format!("{}: the last {needed} rows hold no value, left out", names[one])
             }
         });
-        let mut notes: Vec<String> = table.notes.iter().cloned().chain(left_out).collect();
+        let mut notes: Vec<String> = table.notes.clone();
+        notes.extend(uncompared.into_iter().chain(left_out));
         let covariates = run.read_covariates()?;
         let long = with_known_categories(&covariates, &table, &names, long, &mut notes);
         let scaler = scaler.select(&long);

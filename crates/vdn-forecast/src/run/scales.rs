@@ -128,7 +128,8 @@ impl RunDirectory {
         Ok(())
     }
 
-    /// Rejects data whose rows do not have the step of the run's training data.
+    /// Rejects data whose rows do not have the step of the run's training data. Returns a note if
+    /// only one of both has times, because then the steps cannot be compared.
     ///
     /// # Errors
     /// Fails if both steps are known and differ, and if `scaler.json` cannot be read.
@@ -136,7 +137,7 @@ impl RunDirectory {
         &self,
         calendar: Option<&Calendar>,
         data: &str,
-    ) -> Result<(), TrainError> {
+    ) -> Result<Option<String>, TrainError> {
         let StoredScaler { step, .. } = self.read_json(FILE)?;
         // The step does not depend on whether dates are the last ones of their months.
         let plain = |step: Step| match step {
@@ -153,7 +154,16 @@ impl RunDirectory {
                 );
                 Err(TrainError::format(Path::new(data), reason))
             }
-            _ => Ok(()),
+            (Some(step), None) => Ok(Some(format!(
+                "the rows have no times: they are taken as {step} apart, like those that the run \
+                 was trained on, and forecasts have no dates"
+            ))),
+            (None, Some(calendar)) => Ok(Some(format!(
+                "the rows are {} apart; the distance of those that the run was trained on \
+                 is not known",
+                calendar.step
+            ))),
+            _ => Ok(None),
         }
     }
 }

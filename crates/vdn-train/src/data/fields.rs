@@ -10,12 +10,12 @@ use csv_core::{ReadFieldResult, Reader};
 ///
 /// assert_eq!(split_fields("load, price,#3"), ["load", "price", "#3"]);
 /// assert_eq!(split_fields("\"Load, total\",\"2\"\" pipe\""), ["Load, total", "2\" pipe"]);
+/// assert_eq!(split_fields("a,  \"load, \"\"net\"\"\""), ["a", "load, \"net\""]);
 /// ```
 #[must_use]
 pub fn split_fields(line: &str) -> Vec<String> {
     let trimmed: String = line.lines().collect::<Vec<_>>().join(" ");
-    // A quote after a blank would be a plain character.
-    let trimmed = trimmed.trim().replace(", \"", ",\"");
+    let trimmed = without_blanks(trimmed.trim());
     let (mut reader, mut input) = (Reader::new(), trimmed.as_bytes());
     let (mut fields, mut field) = (Vec::new(), Vec::new());
     let mut output = [0; 256];
@@ -36,4 +36,25 @@ pub fn split_fields(line: &str) -> Vec<String> {
             ReadFieldResult::End => return fields,
         }
     }
+}
+
+/// The text without blanks between a comma and the quote that opens a field: a quote after a blank
+/// would be a plain character.
+fn without_blanks(text: &str) -> String {
+    let (mut kept, mut quoted, mut blanks) = (String::new(), false, None);
+    for c in text.chars() {
+        match c {
+            ' ' if !quoted && kept.ends_with(',') && blanks.is_none() => blanks = Some(1),
+            ' ' if !quoted && blanks.is_some() => blanks = blanks.map(|count: usize| count + 1),
+            _ => {
+                let count = blanks.take().unwrap_or(0);
+                if c != '"' {
+                    kept.extend(std::iter::repeat_n(' ', count));
+                }
+                quoted ^= c == '"';
+                kept.push(c);
+            }
+        }
+    }
+    kept
 }

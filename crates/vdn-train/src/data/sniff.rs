@@ -4,8 +4,9 @@
 use crate::data::cell::{Cell, NumberForm};
 use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 
-/// The possible delimiters, the most common first.
-pub(super) const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
+/// The possible delimiters. A comma is the last one: where it divides rows as another sign does, it
+/// stands in numbers.
+pub(super) const DELIMITERS: [u8; 4] = [b';', b'\t', b'|', b','];
 
 /// The number of rows from which the delimiter is found.
 const ROWS: usize = 50;

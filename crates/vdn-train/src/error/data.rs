@@ -235,7 +235,12 @@ impl DataError {
                  not part of the table"
             ),
             Self::RaggedRow { file, line, found, expected } => {
-                format!("{file}:{line}: the row has {found} cells, the header {expected}")
+                let what = match found {
+                    0 => "remove the blank line",
+                    _ if found > expected => "quote cells that contain the delimiter",
+                    _ => "fill it up, or remove it if it is not part of the table",
+                };
+                format!("{file}:{line}: the row has {found} cells, the header {expected}; {what}")
             }
             Self::TooLarge { series, row, place, value, most, .. } => format!(
                 "series `{series}`, row {row} (from 0){place}: {value:e} standard deviations from \

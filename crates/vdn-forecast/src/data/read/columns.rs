@@ -2,13 +2,12 @@
 //! rows. The names of columns help if the content alone is ambiguous.
 
 use crate::data::read::amounts::{self, Amount};
-use crate::data::read::parts::{calendar_parts, is_month, parts_of, time_of_day};
+use crate::data::read::parts::is_month;
 use crate::data::read::sample::Sample;
-use crate::data::read::{SeriesOptions, TimeColumn};
-use crate::data::read::{index, keys, number_dates};
+use crate::data::read::{SeriesOptions, TimeColumn, header, index, keys, number_dates};
 use crate::data::time::DateForm;
 use std::collections::HashSet;
-use vdn_train::data::{Cell, DataError, DelimitedFile};
+use vdn_train::data::{DataError, DelimitedFile};
 
 /// The usual names of the value column of a long file.
 const TARGET_NAMES: [&str; 4] = ["y", "value", "target", "values"];
@@ -42,7 +41,7 @@ impl Columns {
     ) -> Result<Self, DataError> {
         let samples: Vec<Sample<'_>> =
             (0..file.names().len()).map(|column| Sample::of(file, column)).collect();
-        refuse_numbers_as_names(file)?;
+        let notes = header::check(file)?.into_iter().collect();
         let mut this = Self {
             time: Vec::new(),
             forms: Vec::new(),
@@ -50,10 +49,13 @@ impl Columns {
             numbers: Vec::new(),
             texts: Vec::new(),
             beside: beside(file, options)?,
-            notes: Vec::new(),
+            notes,
         };
         let mut out: HashSet<usize> = this.beside.iter().flatten().copied().collect();
         this.find_time(file, options, &samples, &mut out)?;
+        if this.time.is_empty() && options.time == TimeColumn::Auto && options.columns.is_none() {
+            header::refuse_times_as_names(file, &samples)?;
+        }
         if let Some(column) = this.beside.iter().flatten().find(|c| this.time.contains(c)) {
             let what = format!("column `{}` holds the dates", file.names()[*column]);
             return Err(DataError::InvalidOption(format!("{what}: it cannot be a covariate")));
@@ -86,128 +88,6 @@ impl Columns {
             ));
         }
         Ok(this)
-    }
-
-    fn find_time(
-        &mut self,
-        file: &DelimitedFile<'_>,
-        options: &SeriesOptions,
-        samples: &[Sample<'_>],
-        out: &mut HashSet<usize>,
-    ) -> Result<(), DataError> {
-        let custom = options.date_format.as_ref().map(|text| DateForm::Pattern(text.clone()));
-        if let TimeColumn::Named(name) = &options.time {
-            let column = file.column(name)?;
-            let found = samples[column].forms();
-            // If the user names the column, its numbers are times.
-            let found = match found.is_empty() {
-                true => DateForm::of_texts(&samples[column].texts),
-                false => found,
-            };
-            (self.time, self.forms) = (vec![column], custom.map_or(found, |form| vec![form]));
-            out.insert(column);
-            return match self.forms.is_empty() {
-                true => Err(no_dates(file, &samples[column])),
-                false => Ok(()),
-            };
-        }
-        let wanted: HashSet<&str> = options.columns.iter().flatten().map(String::as_str).collect();
-        let selected = |sample: &Sample<'_>| wanted.contains(&*sample.name);
-        let mut found: Vec<(usize, Vec<DateForm>)> = Vec::new();
-        let covariates: HashSet<usize> = out.clone();
-        let usable =
-            |sample: &&Sample<'_>| !sample.texts.is_empty() && !covariates.contains(&sample.column);
-        for sample in samples.iter().filter(usable) {
-            let forms = match (&custom, sample.forms()) {
-                (Some(form), _) => {
-                    let read = sample.texts.iter().filter(|t| form.parse(t).is_some()).count();
-                    if 2 * read > sample.texts.len() { vec![form.clone()] } else { Vec::new() }
-                }
-                (None, forms) => forms,
-            };
-            let wanted_number = selected(sample) && sample.is_numeric();
-            if !forms.is_empty() && !wanted_number {
-                found.push((sample.column, forms));
-            }
-        }
-        // Prefers text to numbers, then names that suggest times, then the first column.
-        let rank = |(column, forms): &(usize, Vec<DateForm>)| {
-            let sample = &samples[*column];
-            let counted = forms[0] == DateForm::Count;
-            (sample.is_numeric(), counted, !sample.is_named_like_time(), *column)
-        };
-        found.sort_by_key(rank);
-        let texts_found = found.first().is_some_and(|(c, _)| !samples[*c].is_numeric());
-        let mut parts = if texts_found { None } else { calendar_parts(samples) };
-        if parts.is_none()
-            && let Some((column, forms)) = found.first()
-        {
-            let time_of_day = time_of_day(samples, *column, forms);
-            parts = Some(match time_of_day {
-                Some((other, joined)) => (vec![*column, other], joined),
-                None => (vec![*column], forms.clone()),
-            });
-        }
-        let Some((time, forms)) = parts else {
-            let first = &samples[0];
-            if options.time == TimeColumn::Auto && first.is_text() && first.is_named_like_time() {
-                return Err(no_dates(file, first));
-            }
-            return Ok(());
-        };
-        out.extend(&time);
-        if forms[0] == DateForm::SerialDay && options.time == TimeColumn::Auto {
-            let name = &file.names()[time[0]];
-            let note = format!(
-                "column `{name}` is read as days since 1899-12-30, as spreadsheets count them"
-            );
-            self.notes.push(note);
-        }
-        let first = |&column: &usize| samples[column].texts.first().copied().unwrap_or_default();
-        let first = time.iter().map(first).collect::<Vec<_>>().join(" ");
-        if forms[0].is_range(&first) {
-            self.notes
-                .push(format!("times are ranges, as {first:?}: the first end of each counts"));
-        }
-        let is_fiscal = first.to_lowercase().contains("fy");
-        if is_fiscal || (forms[0] == DateForm::Year && samples[time[0]].is_text()) {
-            let note = format!("fiscal years, as {first:?}, are read as calendar years");
-            self.notes.push(note);
-        }
-        let head = &file.names()[time[0]];
-        if forms.iter().all(|form| form.parse(head).is_some()) && samples[time[0]].texts.len() > 1 {
-            let problem = format!("there is no header: the first row begins with {head:?}");
-            return Err(DataError::Format { file: file.file().to_owned(), problem });
-        }
-        for (column, forms) in &found {
-            let sample = &samples[*column];
-            let sure = !sample.is_numeric() || sample.ends_like_time();
-            if !time.contains(column) && sure && !selected(sample) {
-                out.insert(*column);
-                let kind = match forms[0] {
-                    DateForm::Year => "years",
-                    DateForm::Unix { .. } => "Unix times",
-                    _ => "dates",
-                };
-                let dates = &samples[time[0]].name;
-                let note =
-                    format!("column `{}` holds {kind}, as `{dates}` does: left out", sample.name);
-                self.notes.push(note);
-            }
-        }
-        for column in parts_of(samples, &time, &forms[0]) {
-            if !selected(&samples[column]) && out.insert(column) {
-                let note =
-                    format!("column `{}` is a part of the dates: left out", samples[column].name);
-                self.notes.push(note);
-            }
-        }
-        if options.time == TimeColumn::None {
-            self.notes.push("times are not read: rows are taken at equal distances".to_owned());
-            return Ok(());
-        }
-        (self.time, self.forms) = (time, forms);
-        Ok(())
     }
 
     /// Finds the value column of a long file.
@@ -362,7 +242,8 @@ impl Columns {
                 text.trim_start_matches(|c: char| "+-.".contains(c))
                     .starts_with(|c: char| c.is_ascii_digit())
             };
-            if let Some(sample) = self.texts.iter().map(|&c| &samples[c]).find(digit) {
+            let texts = || self.texts.iter().map(|&column| &samples[column]);
+            if let Some(sample) = texts().find(digit).or_else(|| texts().next()) {
                 return Err(no_number(file, sample));
             }
             return Err(DataError::NoSeries {
@@ -373,24 +254,6 @@ impl Columns {
         }
         Ok(())
     }
-}
-
-/// Rejects a file whose first row is all numbers, some with a fraction: this row is data, not a
-/// header.
-fn refuse_numbers_as_names(file: &DelimitedFile<'_>) -> Result<(), DataError> {
-    let number = |name: &String| match file.numbers().parse(name.as_bytes()) {
-        Cell::Number(number) => Some(number),
-        Cell::Missing | Cell::Bad => None,
-    };
-    let Some(numbers) = file.names().iter().map(number).collect::<Option<Vec<f64>>>() else {
-        return Ok(());
-    };
-    if numbers.iter().all(|number| number.fract() == 0.0) {
-        return Ok(());
-    }
-    let head = &file.names()[0];
-    let problem = format!("there is no header: the first row begins with {head:?}");
-    Err(DataError::Format { file: file.file().to_owned(), problem })
 }
 
 /// Returns the covariate columns, each of them once.
@@ -412,7 +275,7 @@ fn beside(file: &DelimitedFile<'_>, options: &SeriesOptions) -> Result<[Vec<usiz
     Ok([of(&options.past)?, of(&options.future)?, of(&options.statics)?])
 }
 
-/// Returns the error for a file whose only values are numbers in an unknown form.
+/// Returns the error for a file whose only columns beside the times are texts.
 fn no_number(file: &DelimitedFile<'_>, sample: &Sample<'_>) -> DataError {
     let text = sample.texts.first().copied().unwrap_or_default();
     let at = |row: &usize| file.sample_cell(*row, sample.column).trim_ascii() == text.as_bytes();
@@ -421,21 +284,9 @@ fn no_number(file: &DelimitedFile<'_>, sample: &Sample<'_>) -> DataError {
     DataError::Format {
         file: format!("{}:{}", file.file(), file.sample_line(row)),
         problem: format!(
-            "column {place} (`{name}`): {text:?} is a number in no form that is known, and no \
-             other column holds numbers"
-        ),
-    }
-}
-
-fn no_dates(file: &DelimitedFile<'_>, sample: &Sample<'_>) -> DataError {
-    let text = sample.texts.first().copied().unwrap_or_default();
-    DataError::Format {
-        file: format!("{}:{}", file.file(), file.sample_line(0)),
-        problem: format!(
-            "column {} (`{}`): {text:?} is a date in no form that is known; say how it is written \
-             by data.date_format, as in %d.%m.%Y, or set data.date = \"none\"",
-            sample.column + 1,
-            sample.name
+            "column {place} (`{name}`): {text:?} is no number in a form that is known, and no \
+             other column holds numbers; write numbers as 1234.5 or 1234,5, and true and false as \
+             1 and 0"
         ),
     }
 }

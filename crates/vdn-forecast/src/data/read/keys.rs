@@ -5,7 +5,7 @@ use crate::data::read::parts::{is_called_a_part, is_part_of_dates};
 use crate::data::read::rows::RawColumn;
 use crate::data::read::sample::Sample;
 use crate::data::read::{SeriesOptions, amounts};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use vdn_train::data::{DataError, DelimitedFile};
 
@@ -46,6 +46,7 @@ pub(super) fn find_id(
     }
     let names_series = |sample: &&&Sample<'_>| sample.is_text() && !is_part_of_dates(sample);
     let mut texts: Vec<&&Sample<'_>> = free.iter().filter(names_series).collect();
+    texts.retain(|sample| !marks_rows(file, time, sample));
     // If another column can name the series, a column of amounts holds values.
     let holds_names = |sample: &&&Sample<'_>| amounts::first(file, sample).is_none();
     if texts.len() > 1 && texts.iter().any(holds_names) {
@@ -53,6 +54,14 @@ pub(super) fn find_id(
     }
     if texts.is_empty() {
         return Ok(None);
+    }
+    // Of several texts the name of a series is the one that rows of the same time do not share.
+    if repeated && texts.len() > 1 {
+        let apart: Vec<&&Sample<'_>> =
+            texts.iter().copied().filter(|one| tells_rows(file, time, one)).collect();
+        if let [_] = apart[..] {
+            texts = apart;
+        }
     }
     match &texts[..] {
         [one] if repeated && is_called_a_part(one) => {
@@ -66,7 +75,8 @@ pub(super) fn find_id(
         }
         [one] if repeated => Ok(Some(one.column)),
         [first, second, ..] if repeated => Err(DataError::InvalidOption(format!(
-            "{}: the columns `{}` and `{}` may name the series: say which by data.id_column",
+            "{}: the columns `{}` and `{}` may name the series: say which by data.id_column, or \
+             join them to one column if only both name a series",
             file.file(),
             first.name,
             second.name
@@ -78,10 +88,43 @@ pub(super) fn find_id(
 /// Whether a time occurs more than once in the sample. In a wide table every time is unique.
 pub(super) fn come_again(file: &DelimitedFile<'_>, time: &[usize]) -> bool {
     let mut times = HashSet::new();
-    (0..file.sample_rows()).any(|row| {
-        let time: Vec<&[u8]> = time.iter().map(|&column| file.sample_cell(row, column)).collect();
-        !times.insert(time)
-    })
+    times_of(file, time).any(|time| !times.insert(time))
+}
+
+/// The times of the sample's rows, as texts.
+fn times_of<'f>(
+    file: &'f DelimitedFile<'_>,
+    time: &'f [usize],
+) -> impl Iterator<Item = Vec<&'f [u8]>> {
+    let of = |row| time.iter().map(|&column| file.sample_cell(row, column)).collect();
+    (0..file.sample_rows()).map(of)
+}
+
+/// Whether rows of the same time have different texts, all over the sample.
+fn tells_rows(file: &DelimitedFile<'_>, time: &[usize], sample: &Sample<'_>) -> bool {
+    let mut pairs = HashSet::new();
+    let cell = |row| file.sample_cell(row, sample.column).trim_ascii();
+    times_of(file, time).enumerate().all(|(row, time)| pairs.insert((time, cell(row))))
+}
+
+/// Whether a text column marks single rows, as those of the hour that clocks repeat, instead of
+/// naming series: few rows have the time of another one, and fewer than two texts come again. A
+/// text that first comes at the end of the sample may begin a series.
+fn marks_rows(file: &DelimitedFile<'_>, time: &[usize], sample: &Sample<'_>) -> bool {
+    let different: HashSet<Vec<&[u8]>> = times_of(file, time).collect();
+    let rows = file.sample_rows();
+    if 10 * (rows - different.len()) >= rows {
+        return false;
+    }
+    let mut found: HashMap<&[u8], usize> = HashMap::new();
+    for row in 0..rows {
+        *found.entry(file.sample_cell(row, sample.column).trim_ascii()).or_default() += 1;
+    }
+    let last = |text: &[u8]| {
+        let end = rows.saturating_sub(2)..rows;
+        end.into_iter().any(|row| file.sample_cell(row, sample.column).trim_ascii() == text)
+    };
+    found.iter().filter(|(text, count)| **count > 1 || last(text)).count() < 2
 }
 
 /// Whether a text column has only a few values, each in one block of rows, as in files that list

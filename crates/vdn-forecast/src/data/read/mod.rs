@@ -14,6 +14,7 @@ mod amounts;
 mod axis;
 mod columnar;
 mod columns;
+mod header;
 mod index;
 mod integers;
 mod keys;
@@ -25,6 +26,7 @@ mod sample;
 mod series;
 pub(crate) mod side;
 mod table;
+mod times;
 mod values;
 
 pub use table::SeriesTable;

@@ -294,7 +294,7 @@ fn parts_of_dates_and_unknown_times_are_no_series() {
             "a value in no known form",
             file("date,y", 30, |r| format!("{},{}MW", day_of(r), y(r))),
             options(),
-            "error: f.csv:2: column 2 (`y`): \"10.25MW\" is a number in no form that is known...",
+            "error: f.csv:2: column 2 (`y`): \"10.25MW\" is no number in a form that is known...",
         ),
         (
             "an amount with a decimal comma",

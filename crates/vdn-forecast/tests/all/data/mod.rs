@@ -1,5 +1,6 @@
 //! Windows, series read from files, and the embedded series.
 
+mod beyond;
 mod columnar;
 mod demo;
 mod expected;
@@ -11,4 +12,5 @@ mod rows;
 mod scaling;
 mod series;
 mod stay;
+mod tables;
 mod windows;

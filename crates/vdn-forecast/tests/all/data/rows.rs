@@ -75,7 +75,7 @@ fn what_cannot_be_read_safely_is_refused_with_what_to_do() {
         (
             "date,text\n2020-01-01,x\n2020-01-02,y\n",
             options(),
-            "f.csv: no series beside the date column `date`",
+            "f.csv:2: column 2 (`text`): \"x\" is no number in a form that is known, and no other",
         ),
     ];
     let mut wrong = Vec::new();

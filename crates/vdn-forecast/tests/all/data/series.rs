@@ -283,7 +283,7 @@ fn long_files_have_series_of_any_lengths() {
     let errors = [
         ("shop,day,sold,price\nA,2020-01-01,1,9\nB,2020-01-01,3,9\n", "2 columns of numbers"),
         (
-            "shop,town,day,sold\nA,X,2020-01-01,1\nB,X,2020-01-01,3\n",
+            "shop,town,day,sold\nA,X,2020-01-01,1\nB,Y,2020-01-01,3\n",
             "the columns `shop` and `town` may name the series: say which by data.id_column",
         ),
         ("unique_id,ds,y\nA,2020-01-01,1\nA,2020-01-01,3\n", "line 2, too"),

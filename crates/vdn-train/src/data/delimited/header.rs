@@ -33,10 +33,16 @@ impl DelimitedFile<'_> {
         if self.names.len() > 1 || self.usual_cells < 2 {
             return Ok(());
         }
+        let comma = match self.delimiter {
+            b',' if self.usual_cells == 2 => {
+                ", or, where the comma is that of decimals, set data.delimiter = \";\""
+            }
+            _ => "",
+        };
         Err(DataError::Format {
             file: format!("{}:{}", self.file(), self.row.line),
             problem: format!(
-                "the header has 1 cell, the rows {}; remove text before the header",
+                "the header has 1 cell, the rows {}; remove text before the header{comma}",
                 self.usual_cells
             ),
         })
