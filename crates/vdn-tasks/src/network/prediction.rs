@@ -36,7 +36,8 @@ impl Prediction {
         (0..self.shape[0]).map(|s| self.outputs(s, row)[output]).collect()
     }
 
-    /// The scale or dispersion of one output of a row for a sample; `None` if the likelihood has none.
+    /// The scale or dispersion of one output of a row for a sample; `None` if the likelihood has
+    /// none.
     #[must_use]
     pub fn scale(&self, sample: usize, row: usize, output: usize) -> Option<f64> {
         let [_, rows, outputs] = self.shape;

@@ -1,8 +1,8 @@
 //! Settings of controllers relative to the scale of the loss.
 //!
 //! A loss that is multiplied by `c`, with all of its terms, has the same minimum. It has the same
-//! course under its controllers, too, if every setting that is a weight in the loss is multiplied by
-//! `c`, and every gain per nat of the loss is divided by `c`:
+//! course under its controllers, too, if every setting that is a weight in the loss is multiplied
+//! by `c`, and every gain per nat of the loss is divided by `c`:
 //!
 //! | controller | multiplied | divided | without a unit of the loss |
 //! |---|---|---|---|
