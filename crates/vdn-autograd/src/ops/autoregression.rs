@@ -67,7 +67,7 @@ impl<T: Element> Definition<T> for Autoregression {
             let (rows, own) = dx.split_at_mut(first);
             let last = &mut rows[first - channels..];
             for (last, own) in last.iter_mut().zip(&mut own[..channels]) {
-                *last = *last + before * *own;
+                *last += before * *own;
                 *own = innovation * *own;
             }
         }

@@ -17,7 +17,6 @@
 //! * A segment of `2^r` rows (`r` at least 5) has 7 and `r - 3`.
 //! * Cutting adds the count of the shorter row or column, which is `2^r` times shorter.
 //! * Columns narrower than a lane group add 30, one by one, to a sum over a sixteenth of the rows.
-//! narrower than a lane group add 30 one by one to a sum over a sixteenth of the rows.
 
 use super::fold::{Fold, Plain, Source};
 use crate::extent::Extent;
