@@ -69,12 +69,15 @@ fn numbers(parameters: &Parameters<f64>) -> Vec<f64> {
     parameters.iter().flat_map(|p| p.tensor().data().to_vec()).collect()
 }
 
+/// A hook on the gradients of all parameters.
+type Hook<'a> = &'a mut dyn FnMut(&mut [Option<Vec<f64>>]);
+
 /// The weights after a training by gradient descent.
 fn descend(
     trainer: &Trainer,
     config: SgdConfig,
     data: &Rows,
-    hook: Option<&mut dyn FnMut(&mut [Option<Vec<f64>>])>,
+    hook: Option<Hook<'_>>,
 ) -> Result<Vec<f64>, TrainError> {
     let (network, mut parameters) = Line::new();
     let optimizer = Sgd::new(&parameters, config)?;
