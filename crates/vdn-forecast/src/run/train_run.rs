@@ -8,9 +8,10 @@ use crate::run::experiment::{Experiment, expect_scaler};
 use crate::run::report::{Report, Row};
 use std::path::Path;
 use vdn_train::TrainError;
+use vdn_train::data::{Examples, Split};
 use vdn_train::run::RunFiles;
 use vdn_train::run::store::Interrupt;
-use vdn_train::train::{ByOutcomes, Progress, Trainer};
+use vdn_train::train::{ByOutcomes, Progress, Trained, Trainer};
 
 /// The model of a run that is being trained.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +67,7 @@ pub fn train_run(
 }
 
 /// [`train_run`] with an interrupt. When interrupted, it finishes the current step and saves a
-/// checkpoint, from which it can be resumed.
+/// checkpoint, from which it can be resumed. After the last step, it stops before the next scores.
 ///
 /// # Errors
 /// The errors of [`train_run`]; [`TrainError::Interrupted`].
@@ -180,13 +181,16 @@ impl Job<'_> {
             }
             let trained = session.run(|event| progress(stage, event))?;
             found.push(trained.divergence());
+            self.expect_no_interrupt(&trained)?;
             experiment.score(&model, &parameters, Some(&trained), &mut report.rows)?;
+            self.expect_no_interrupt(&trained)?;
             if !twin {
                 let file = run.map(|run| run.file("units.csv"));
                 let control = trained.control.as_ref();
                 let seen = &trained.seen;
                 report.units =
                     experiment.examine(&model, &parameters, control, seen, file.as_deref())?;
+                self.expect_no_interrupt(&trained)?;
             }
         }
         report.notes.extend(warnings(&report.rows, &baselines, &found));
@@ -198,5 +202,16 @@ impl Job<'_> {
             files.finish(&there.collect::<Vec<_>>())?;
         }
         Ok(report)
+    }
+
+    /// Stops between the scores of a finished training, which can take longer than a process is
+    /// given to end. Its last checkpoint is saved, and a resumed run computes the scores again.
+    fn expect_no_interrupt(&self, trained: &Trained) -> Result<(), TrainError> {
+        if !self.interrupt.is_requested() {
+            return Ok(());
+        }
+        let windows = Examples::<f32>::split(&self.experiment.data, Split::Train).len();
+        let per_epoch = windows.div_ceil(self.experiment.config.train.batch);
+        Err(TrainError::Interrupted { step: (per_epoch * trained.history.len()) as u64 })
     }
 }

@@ -29,7 +29,7 @@ fn ends_in_the_same_bytes(
 
 #[test]
 fn a_run_that_was_stopped_ends_in_the_bytes_of_one_that_was_not() -> Result<(), Failure> {
-    let every: Vec<[Stop; 1]> = (1..STEPS).map(|step| [Interrupted(step)]).collect();
+    let every: Vec<[Stop; 1]> = (1..=STEPS).map(|step| [Interrupted(step)]).collect();
     let mut stops: Vec<&[Stop]> = every.iter().map(|stop| &stop[..]).collect();
     stops.push(&[Interrupted(1), Interrupted(2), Interrupted(3), Interrupted(4), Interrupted(8)]);
     stops.push(&[Killed(1), Killed(2), Killed(5), Interrupted(6), Killed(9)]);

@@ -69,8 +69,8 @@ pub(crate) fn stopping(config: &RunConfig, out: &Path, stops: &[Stop]) -> Result
         match (stop, result) {
             (Stop::Killed(_), None) => {}
             (Stop::Interrupted(at), Some(Err(TrainError::Interrupted { step }))) => {
-                // When a model is finished, its twin starts.
-                let expected = if at % STEPS == 0 { 1 } else { at % STEPS };
+                // After the last step, a run stops before its scores.
+                let expected = if at % STEPS == 0 { STEPS } else { at % STEPS };
                 assert_eq!(step, expected, "{stops:?}");
             }
             (_, other) => panic!("{stops:?}: {other:?}"),
