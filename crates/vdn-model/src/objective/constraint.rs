@@ -64,7 +64,7 @@ pub enum Scope {
 /// The settings of a budget.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ConstraintConfig {
-    /// The goal. Default: from 0.05 to 0.30 nats.
+    /// The goal. Default: the interval [`LIVING`], from 0.05 to 0.30 nats.
     pub goal: Goal,
     /// The quantity that the goal applies to. Default: `Dimension`.
     pub scope: Scope,
