@@ -180,8 +180,8 @@ mod tests {
         assert_eq!(of(&config, Some(&layer)), [0.05, 4.8]);
     }
 
-    /// The interval that a controller holds is the interval by which the verdict judges: one setting
-    /// with one default.
+    /// The interval that a controller holds is the interval by which the verdict judges. It is one
+    /// setting with one default.
     #[test]
     fn the_held_interval_is_the_judged_one() {
         use vdn_model::controllers::ThermostatConfig;
