@@ -1,5 +1,6 @@
-//! Classifies points in a plane into three classes that overlap. A network of distributional units
-//! reports its uncertainty. It abstains where an answer is expected to cost more than no answer.
+//! Classifies points in a plane into three classes that overlap. The network of distributional
+//! units reports its uncertainty. It abstains where it expects an answer to cost more than no
+//! answer.
 //!
 //! Run with `cargo run --release -p vdn --example classification`.
 

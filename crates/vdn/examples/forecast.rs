@@ -1,4 +1,4 @@
-//! Forecasts in a few calls: a run on the embedded series (daily weather of Seattle), its scores
+//! Forecasting in a few calls: a run on the embedded series (daily weather of Seattle), its scores
 //! beside the scores of the twin and the baselines, and forecasts beyond the end of the data.
 //!
 //! Run with `cargo run --release -p vdn --example forecast`.
@@ -11,7 +11,7 @@ use vdn::forecast::run::{
 use vdn::prelude::Progress;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    // The keys are those of a configuration file; keys that are not given have their defaults.
+    // The keys are the keys of a configuration file. All other settings have their defaults.
     let config = RunConfig::from_toml(
         "[data]
          input_len = 60
@@ -35,7 +35,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     })?;
     println!("\n{report}\n");
 
-    // A forecast needs only the directory of the run.
+    // A forecast needs only the run directory.
     let run = RunDirectory::open(&run)?;
     let steps = forecast_run_by(&run, ForecastOptions::default(), Inference::Samples)?;
     println!("{}", steps.csv.lines().take(4).collect::<Vec<_>>().join("\n"));

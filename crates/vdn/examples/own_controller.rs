@@ -1,5 +1,6 @@
-//! Defines a controller with a state. It moves the KL weight until a layer spends a given number of
-//! nats. Every checkpoint contains the state, so an interrupted run continues with it.
+//! Your own controller with a state: it adjusts the price of information until the KL of a layer
+//! reaches a given number of nats. Every checkpoint holds the state, so a resumed run continues
+//! with it.
 //!
 //! Run with `cargo run --release -p vdn --example own_controller`.
 
@@ -10,9 +11,9 @@ use vdn::prelude::*;
 /// factor on all KL weights.
 #[derive(Debug)]
 struct Thrift {
-    /// The target KL of all units together, in nats.
+    /// The target for the KL of all units together, in nats.
     target: f64,
-    /// The change of the logarithm per step and nat of excess, relative to the target.
+    /// The change of the logarithm in each step, per unit of excess relative to the target.
     gain: f64,
     log_factor: f64,
     seen: f64,
@@ -22,15 +23,15 @@ impl Controller for Thrift {
     fn name(&self) -> &'static str {
         "thrift"
     }
-    /// No other controller of the layer may move these levers.
+    /// The levers of this controller; no other controller of the layer may move them.
     fn owns(&self) -> &'static [Lever] {
         &[Lever::KlFactor]
     }
-    /// Called before the first step, and after a state was restored.
+    /// Runs before the first step, and after a state is restored.
     fn begin(&mut self, _step: u64, levers: &mut Levers) {
         levers.objective.kl_factor = self.log_factor.exp();
     }
-    /// Called after every step with the statistics of every unit and the terms of the loss.
+    /// Receives the results of a step: statistics of every unit, and the terms of the loss.
     fn observe(&mut self, seen: &Observation) {
         self.seen = seen.kl.iter().sum();
     }
@@ -40,7 +41,7 @@ impl Controller for Thrift {
             (self.log_factor + self.gain * excess.clamp(-1.0, 1.0)).clamp(-10.0, 10.0);
         self.begin(now.step, levers);
     }
-    /// Writes columns of `control.csv`.
+    /// The columns of `control.csv`.
     fn report(&self, to: &mut dyn FnMut(&'static str, f64)) {
         to("kl", self.seen);
         to("log_factor", self.log_factor);
@@ -54,7 +55,7 @@ impl Controller for Thrift {
     }
 }
 
-/// A layer of units and a head that predicts the mean of `y`.
+/// A layer of units, and a head that predicts the mean of `y`.
 struct Regression {
     stack: Stack,
     head: Linear,
@@ -81,7 +82,7 @@ impl Network<f32> for Regression {
     }
 }
 
-/// Returns the KL of the layer at the end, in nats.
+/// Trains with the controller and returns the final KL of the layer, in nats.
 fn spent(target: f64) -> Result<f64, Box<dyn std::error::Error>> {
     let inputs: Vec<f64> = (0..512).map(|i| f64::from(i * 37 % 512) / 85.0 - 3.0).collect();
     let targets = inputs.iter().map(|x| x.sin()).collect();
@@ -96,7 +97,7 @@ fn spent(target: f64) -> Result<f64, Box<dyn std::error::Error>> {
     trainer.train.selection = Selection::Last;
     trainer.control.mode = ControlName::None; // no controller of the library
     let mut session = trainer.session(&network, &mut parameters, &data)?;
-    // A weight of 1e-2 per nat, times the factor.
+    // Each nat has the weight 1e-2, times the factor.
     let config = LayerControlConfig { beta: 1e-2, ..LayerControlConfig::default() };
     let mut control = LayerControl::new(16, 1, config);
     control.add(Thrift { target, gain: 0.02, log_factor: 0.0, seen: 0.0 }, Timing::ALWAYS)?;

@@ -1,8 +1,8 @@
-//! Defines units of a family that is not in the library: the Gumbel distribution, which is skewed.
+//! Units of a family that is not in the library: the Gumbel distribution, which is skewed.
 //!
-//! The library's lists of families are closed, because families are compiled for every SIMD level.
-//! The statistics of a layer are open: a layer that records them is trained, controlled and
-//! diagnosed like any other.
+//! The library's lists of families are closed, because they are compiled for every SIMD level. The
+//! statistics of a layer are open: a layer that records them is trained, controlled and diagnosed
+//! like any other layer.
 //!
 //! Run with `cargo run --release -p vdn --example own_family`.
 
@@ -13,12 +13,12 @@ use vdn::prelude::*;
 
 const UNITS: usize = 8;
 const SAMPLES: usize = 8;
-/// Mean and variance of the standard member, whose density is `p(z) = e^(-z - e^-z)`: Euler's
-/// constant and `pi^2/6`.
+/// Mean of the standard member of the family, `p(z) = e^(-z - e^-z)`: Euler's constant.
 const MEAN: f32 = 0.577_215_7;
+/// Variance of the standard member: `pi^2/6`.
 const VARIANCE: f32 = 1.644_934;
 
-/// Units `z = m(x) + b(x) g`, where `g` follows the standard member, which is also the prior.
+/// Units `z = m(x) + b(x) g`, where `g` is a draw from the standard member, which is the prior.
 struct GumbelUnits {
     location: Linear,
     log_scale: Linear,
@@ -38,7 +38,8 @@ impl GumbelUnits {
     fn forward(&self, graph: &mut Graph<'_, f32>, x: Var) -> Result<LayerOutput, Error> {
         let (m, l) = (self.location.forward(graph, x)?, self.log_scale.forward(graph, x)?);
         let rows = graph.tape.shape(x).rows();
-        // Half the sum of two squared normals is exponential, and minus its logarithm is Gumbel.
+        // Half the sum of two squared normals has an exponential distribution. Minus its logarithm
+        // has a Gumbel distribution.
         let mut noise = [0, 1].map(|_| vec![0.0_f32; SAMPLES * rows * UNITS]);
         (0..).zip(&mut noise).for_each(|(i, to)| graph.noise(self.stream).fill_normal(i, to));
         let tape = &mut *graph.tape;
@@ -50,8 +51,7 @@ impl GumbelUnits {
         let b = tape.exp(l)?;
         let spread = tape.mul(b, g)?;
         let z = tape.add(spread, m)?;
-        // KL = m - l + (b - 1) MEAN - 1 + E e^-z, `[units]`; the expectation is taken over the
-        // samples.
+        // KL = m - l + (b - 1) MEAN - 1 + E e^-z, with the expectation over the samples; `[units]`.
         let minus = tape.neg(z)?;
         let tail = tape.exp(minus)?;
         let tail = tape.mean_axis(tail, 0)?;
@@ -62,7 +62,7 @@ impl GumbelUnits {
         let excess = tape.sub(excess, l)?;
         let kl = tape.add_scalar(excess, -1.0)?;
         let mean_kl = tape.mean_axis(kl, 0)?;
-        // The statistics, relative to the prior: (mean of z - MEAN) / deviation, and ln b^2.
+        // The statistics on the scale of the prior: (mean of z - MEAN) / deviation, and ln b^2.
         let mu = tape.scale(distance, 1.0 / VARIANCE.sqrt())?;
         let logvar = tape.scale(l, 2.0)?;
         let m1 = tape.mean_axis(mu, 0)?;
@@ -116,7 +116,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let units = GumbelUnits::new(&mut builder, 1)?;
     let network = Skewed { units, head: Linear::new(&mut builder, "head", UNITS, 1) };
     (trainer.train.epochs, trainer.train.batch, trainer.train.learning_rate) = (60, 64, 2e-2);
-    // The rate budget is the default. It controls these units as it controls normal ones.
+    // The default rate budget controls these units like normal units.
     let rate = &mut trainer.control.rate;
     rate.relative = false; // the numbers below are nats of loss, not multiples of `kl_weight`
     (rate.low, rate.high, rate.stiffness, rate.gain, rate.limit) = (0.2, 0.6, 1.0, 0.1, 2.0);

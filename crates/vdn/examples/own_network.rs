@@ -1,11 +1,11 @@
-//! Defines a network: it learns `y = sin(x)` through two layers of distributional units.
+//! Your own network: it learns `y = sin(x)` through two layers of distributional units.
 //!
 //! Run with `cargo run --release -p vdn --example own_network`.
 
 use vdn::prelude::*;
 
 /// Two layers of units, and a head that predicts the mean and the log-deviation of `y`. A network
-/// holds no numbers: its parts know their places in the `Parameters`.
+/// holds no numbers: its parts know which of the `Parameters` belong to them.
 struct Regression {
     stack: Stack,
     head: Linear,
@@ -20,7 +20,7 @@ fn regression() -> Result<(Regression, Parameters<f32>), ModelError> {
     Ok((Regression { stack, head }, parameters))
 }
 
-/// A trainer needs only these two methods: the loss of a batch, and the layers of units.
+/// The trainer needs only the loss of a batch and the layers of units.
 impl Network<f32> for Regression {
     type Batch<'a> = RowBatch<'a, f32>;
     fn loss(
@@ -37,7 +37,7 @@ impl Network<f32> for Regression {
         let log_deviation = graph.tape.slice_axis(both, 2, 1, 1)?;
         let deviation = graph.tape.exp(log_deviation)?;
         let score = graph.tape.gaussian_nll(mean, deviation, y)?;
-        // Adds the cost of the units: their KL, or the terms that their controllers make of it.
+        // Adds the cost of the units: their KL, or the terms that their controllers set instead.
         locals.terms(graph, self, &units.layers, score)
     }
     fn layers(&self) -> Layers<'_> {
@@ -48,8 +48,8 @@ impl Network<f32> for Regression {
     }
 }
 
-/// A controller that raises the KL weight from 0 over the first steps. It depends only on the
-/// number of steps, so there is no state to save.
+/// Your own controller: the price of information rises from zero over the first steps. It depends
+/// only on the number of steps, so there is no state to save.
 #[derive(Debug)]
 struct SlowStart;
 
@@ -68,13 +68,13 @@ impl Controller for SlowStart {
     }
 }
 
-/// Trains in a folder, or continues there. The run is interrupted after the step `stop`.
+/// Starts or resumes a training in a folder, and interrupts it after the step `stop`.
 fn run(data: &Rows, folder: &std::path::Path, stop: u64) -> Result<Parameters<f32>, TrainError> {
     let (network, mut parameters) = regression()?;
     let mut trainer = Trainer { files: Some(RunFiles::open(folder)?), ..Trainer::default() };
     (trainer.train.epochs, trainer.train.batch, trainer.train.learning_rate) = (60, 64, 1e-2);
-    trainer.train.selection = Selection::Last; // the epoch that is kept: controllers have settled
-    // Every layer has a rate budget: an interval of nats for each unit, and a stiffness.
+    trainer.train.selection = Selection::Last; // the last epoch: controllers have settled
+    // Every layer has a rate budget: an interval in nats per unit, and its strength.
     let rate = &mut trainer.control.rate;
     rate.relative = false; // the numbers below are nats of loss, not multiples of `kl_weight`
     (rate.low, rate.high, rate.stiffness, rate.gain, rate.limit) = (0.08, 0.22, 0.2, 0.05, 0.3);
@@ -91,7 +91,7 @@ fn run(data: &Rows, folder: &std::path::Path, stop: u64) -> Result<Parameters<f3
     let score = trained.history[trained.best_epoch - 1].validation_nll;
     println!("{score:.3} nats for each y of the validation rows");
     assert!(score < 0.8, "without its input, y costs 1.09 nats");
-    // Prints which units are living, and the reasons why others are not.
+    // The verdict: the living units, and the reasons why the others are not living.
     let control = &mut trainer.controllers(&network)?;
     control.restore(trained.control.as_ref().expect("every layer has controllers"))?;
     let check = HealthCheck { diagnostics: &trainer.diagnostics, control, seen: &trained.seen };

@@ -1,5 +1,5 @@
-//! Defines an operation, the quantile loss, with forward and backward pass in one type. Its
-//! gradient is checked, and the operation fits a line below which nine of ten values lie.
+//! Your own operation: the quantile loss, with the forward and the backward pass in one type. The
+//! example checks its gradient, then fits a line with nine of ten values below it.
 //!
 //! Run with `cargo run --release -p vdn --example own_operation`.
 
@@ -8,9 +8,9 @@ use vdn::prelude::*;
 use vdn::tensor::kernels::{Formula, map};
 use vdn::tensor::{Real, ShapeError, ViewMut};
 
-/// The loss `l(e) = max(tau e, (tau - 1) e)` with `e = y - prediction`. On average it is least at
-/// the quantile `tau` (Koenker and Bassett 1978). An operation holds its parameters; tensors are
-/// its inputs.
+/// The quantile loss `l(e) = max(tau e, (tau - 1) e)` with `e = y - prediction`. Its mean is
+/// smallest at the quantile `tau` (Koenker and Bassett 1978). An operation holds its settings;
+/// tensors are its inputs.
 struct Pinball {
     tau: f64,
 }
@@ -25,7 +25,7 @@ impl Formula<2, 1> for Value {
     }
 }
 
-/// The gradient with respect to the prediction or, with a sign of -1, to `y`.
+/// The gradient with respect to the prediction, or with respect to `y` if `sign` is -1.
 struct Pull {
     tau: f64,
     sign: f64,
@@ -61,8 +61,8 @@ impl<T: Element> Op<T> for Pinball {
     ) {
         let Some(d) = d_outputs[0] else { return };
         for (d_input, sign) in d_inputs.iter_mut().zip([1.0, -1.0]) {
-            // `None` means that no gradient is needed. Otherwise the slice is overwritten; the tape
-            // adds up all uses.
+            // `None` means that no gradient is needed. A gradient overwrites its buffer; the tape
+            // adds up all uses of the input.
             let Some(d_input) = d_input else { continue };
             let sources = [inputs[0].data(), inputs[1].data(), d.data()];
             map(&Pull { tau: self.tau, sign }, sources, [d_input.data_mut()]);
@@ -76,7 +76,7 @@ fn pinball<T: Element>(tape: &mut Tape<T>, tau: f64, x: Var, y: Var) -> Result<V
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    // The same code in double precision, against finite differences.
+    // Compares the gradient with finite differences, in double precision.
     let [x, y] = [[0.1, -2.0, 3.0], [1.0, 1.0, 1.0]].map(|data| Tensor::from_slice([3], &data));
     let report = check_gradients(&[x?, y?], |tape, v| pinball(tape, 0.9, v[0], v[1]))?;
     println!("{report}");

@@ -1,5 +1,5 @@
-//! Learns the rows of a table with distributional units and with their deterministic twin. The
-//! noise is small, except in every fifth row.
+//! Regression on a table whose noise is small, except in every fifth row, by distributional units
+//! and by their deterministic twin.
 //!
 //! Run with `cargo run --release -p vdn --example regression`.
 
@@ -10,8 +10,8 @@ use vdn::tasks::run::{PredictFrom, predict_task, train_task};
 use vdn::tensor::parallel::Pool;
 use vdn::train::run::RunFolder;
 
-/// `y = sin x` plus noise of deviation 0.1; in every fifth row the deviation is 1, and no input
-/// shows it.
+/// `y = sin x` plus noise with deviation 0.1. Every fifth row has the deviation 1, which no input
+/// reveals.
 fn table(rows: usize) -> String {
     let mut noise = vec![0.0_f64; 2 * rows];
     NoiseKey::new(3, 0, 0).fill_normal(0, &mut noise);
@@ -28,7 +28,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = tempfile::tempdir()?;
     let (file, out) = (folder.path().join("table.csv"), folder.path().join("run"));
     std::fs::write(&file, table(400))?;
-    // Keys that are not given have their defaults; a file `config.toml` has the same form.
+    // Other settings have their defaults. A file `config.toml` has the same form.
     let config = TaskConfig::from_toml(&format!(
         "task = \"regression\"\n[data]\nfile = {file:?}\ntarget = [\"y\"]\n\
          [model]\nsamples = 16\n[train]\nepochs = 100\ntwin = true\n[choice]\nfolds = 2\n"
@@ -38,7 +38,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let report = Pool::new(0)?.run(train)?;
     println!("{report}\n");
 
-    // Predictions for new rows: the mean, five quantiles, and the units' share of the variance.
+    // Predictions for new rows: the mean, five quantiles and the units' share of the variance.
     let new = folder.path().join("new.csv");
     std::fs::write(&new, "x\n0.0\n1.5\n3.1\n")?;
     println!("{}", predict_task(&RunFolder::open(&out)?, PredictFrom::Table(&new), None)?.csv);

@@ -1,4 +1,4 @@
-//! Stops and resumes a run. It ends in the same bits as a run that was never stopped.
+//! Stops a run and resumes it: the result has the same bits as a run that was never stopped.
 //!
 //! Run with `cargo run --release -p vdn --example resume`.
 
@@ -31,11 +31,10 @@ impl Network<f32> for Regression {
     }
 }
 
-/// Trains in `folder`, or continues there. A program requests the interruption when it receives
-/// SIGINT or SIGTERM; here it is requested after the step `stop`.
+/// Starts or resumes a training in `folder`. A real program requests the interruption on SIGINT or
+/// SIGTERM; this example requests it after the step `stop`.
 fn train(data: &Rows, folder: &Path, stop: u64) -> Result<Parameters<f32>, TrainError> {
-    // The network is built anew from the same seed, so its initial weights are the same. A
-    // checkpoint replaces them.
+    // Builds the network again from the same seed. A checkpoint then replaces the initial weights.
     let mut parameters = Parameters::new();
     let mut builder = Builder::new(&mut parameters, 7);
     let stack = Stack::new(&mut builder, "units", &[LayerConfig::new(1, 16).into()])?;
@@ -45,7 +44,7 @@ fn train(data: &Rows, folder: &Path, stop: u64) -> Result<Parameters<f32>, Train
     (trainer.train.epochs, trainer.train.batch, trainer.train.learning_rate) = (12, 64, 1e-2);
     trainer.train.checkpoint_every_epochs = 3; // and another one at an interruption
     let interrupt = trainer.interrupt.clone();
-    // Continues from the newest complete checkpoint, or starts if there is none.
+    // Continues from the newest complete checkpoint, or starts anew if there is none.
     let trained = trainer.resume(&network, &mut parameters, data, |progress| match progress {
         Progress::Step { done, total } if done == stop => {
             println!("interrupted at step {done} of {total}");

@@ -2,8 +2,8 @@
 //! `vdn-train`.
 //!
 //! The threads share the parameters. Each thread has its own tape, which allocates nothing after
-//! the first request. The noise is addressed by the request, so an answer depends neither on the
-//! thread nor on the load.
+//! the first request. The request determines the address of the noise, so an answer depends neither
+//! on the thread nor on the load.
 //!
 //! To serve a file of weights without the trainer:
 //!
@@ -28,14 +28,14 @@ use vdn::tensor::noise::NoiseKey;
 
 const INPUTS: usize = 4;
 
-/// The network. It holds no numbers, so threads can share it.
+/// The network. It holds no numbers, so threads can share it without a copy.
 struct Model {
     stack: Stack,
     head: Linear,
 }
 
 impl Model {
-    /// Builds the network, and its initial weights from `seed`.
+    /// Builds the network, and draws its initial weights from `seed`.
     fn new(seed: u64) -> Result<(Self, Parameters<f32>), ModelError> {
         let mut parameters = Parameters::new();
         let mut builder = Builder::new(&mut parameters, seed);
@@ -192,8 +192,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     assert!(all[0].iter().flatten().all(|x| x.is_finite()));
     assert_eq!(all[0], all[1], "answers do not depend on the threads");
     if cfg!(feature = "train") && std::env::args_os().len() == 1 {
-        // The variance of `y = x_1 - x_2` is 2, so the served network explains more than half of
-        // it.
+        // The variance of `y = x_1 - x_2` is 2. An error below 1 means that the served network
+        // explains more than half of it.
         let error = |(x, [y, _]): (&[f32; INPUTS], &[f32; 2])| (x[0] - x[1] - y).powi(2);
         let mean = requests.iter().zip(&all[0]).map(error).sum::<f32>() / requests.len() as f32;
         println!("mean squared error of the answers: {mean:.3}");

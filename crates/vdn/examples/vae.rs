@@ -1,7 +1,8 @@
-//! Trains a variational autoencoder for binary images with an encoder, a layer of units, a decoder,
-//! and the evidence lower bound. The images are 6 x 6 with up to six bars; new images are drawn
-//! from the prior. A second training run adds a rate budget for each unit, with which all units are
-//! living.
+//! A variational autoencoder for binary images: an encoder, a layer of units, a decoder, and the
+//! evidence lower bound. The images are 6 x 6 with bars.
+//!
+//! The example draws new images from the prior. It then trains a larger layer twice: first under
+//! the bound alone, and then with a budget for the rate of each unit, which keeps the units living.
 //!
 //! Run with `cargo run --release -p vdn --example vae`.
 
@@ -23,8 +24,7 @@ impl Vae {
     fn new(units: usize, seed: u64) -> Result<(Self, Parameters<f32>), ModelError> {
         let mut parameters = Parameters::new();
         let mut builder = Builder::new(&mut parameters, seed);
-        // The units' heads see the GELU of the encoder's output; the layer's `activation` sets
-        // this.
+        // The layer applies GELU to the encoder's output (its setting `activation`).
         let layer = LayerConfig { train_samples: 2, ..LayerConfig::new(64, units) };
         let vae = Self {
             encoder: Linear::new(&mut builder, "encoder", PIXELS, 64),
@@ -55,7 +55,7 @@ impl Network<f32> for Vae {
         let context = self.encoder.forward(graph, image)?;
         let units = self.units.forward(graph, context)?;
         let logits = self.decode(graph, units.z)?; // [samples, rows, pixels]
-        // The operation gives the mean over pixels; the bound needs the sum.
+        // The operation returns the mean over pixels; the bound needs the sum.
         let nll = graph.tape.bernoulli_nll(logits, image)?;
         let score = graph.tape.scale(nll, PIXELS as f32)?;
         locals.terms(graph, self, &units.layers, score)
@@ -110,11 +110,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         });
         println!("{}", pixels.collect::<Vec<_>>().join("   "));
     }
-    // A model of independent pixels needs 24.7 nats per image.
+    // A model with independent pixels needs 24.7 nats per image.
     assert!(best.validation_nll + best.kl < 16.0, "{} {}", best.validation_nll, best.kl);
 
-    // Under the bound alone most of many units stay empty. A rate budget, the default, shares the
-    // rate among them.
+    // With many units, the bound alone leaves most of them empty. The default rate budget prevents
+    // this: it shares the rate among them.
     for mode in [ControlName::None, ControlName::Rate] {
         trainer.control.mode = mode;
         let (vae, mut parameters) = Vae::new(32, 3)?;

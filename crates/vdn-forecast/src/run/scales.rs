@@ -128,8 +128,8 @@ impl RunDirectory {
         Ok(())
     }
 
-    /// Rejects data whose rows do not have the step of the run's training data. Returns a note if
-    /// only one of both has times, because then the steps cannot be compared.
+    /// Rejects data with another step between rows than the training data of the run. Returns a
+    /// note if only one of the two has times, because then the steps cannot be compared.
     ///
     /// # Errors
     /// Fails if both steps are known and differ, and if `scaler.json` cannot be read.

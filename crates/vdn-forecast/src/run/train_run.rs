@@ -67,7 +67,8 @@ pub fn train_run(
 }
 
 /// [`train_run`] with an interrupt. When interrupted, it finishes the current step and saves a
-/// checkpoint, from which it can be resumed. After the last step, it stops before the next scores.
+/// checkpoint, from which it can be resumed. After the last step, it stops before the scores that
+/// come next.
 ///
 /// # Errors
 /// The errors of [`train_run`]; [`TrainError::Interrupted`].
@@ -204,8 +205,9 @@ impl Job<'_> {
         Ok(report)
     }
 
-    /// Stops between the scores of a finished training, which can take longer than a process is
-    /// given to end. Its last checkpoint is saved, and a resumed run computes the scores again.
+    /// Stops between the scores of a finished training. The scores can take longer than the time
+    /// that a process has to end. The last checkpoint is saved, and a resumed run computes the
+    /// scores again.
     fn expect_no_interrupt(&self, trained: &Trained) -> Result<(), TrainError> {
         if !self.interrupt.is_requested() {
             return Ok(());

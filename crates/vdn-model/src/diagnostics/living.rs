@@ -24,7 +24,7 @@ pub struct UnitBudget {
 }
 
 impl Default for UnitBudget {
-    /// The rates [`LIVING`], and a hundredth of the deviations at a limit.
+    /// The interval [`LIVING`] of rates, and a share of 0.01 of the deviations at a limit.
     fn default() -> Self {
         let [low, high] = LIVING;
         Self { low, high, saturation: 0.01 }

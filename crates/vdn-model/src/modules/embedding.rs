@@ -1,4 +1,9 @@
-//! [`Embedding`]: a table of learned vectors, one for each of a number of items.
+//! [`Embedding`]: a table of learned vectors, one vector for each item.
+//!
+//! Items such as words, products or places have no order, so their numbers are not amounts that a
+//! network can multiply. An affine map of an index, written as a row of zeros with a single 1,
+//! solves this, but almost all of its products are zero. An embedding is the same map: it reads the
+//! row of the weight instead of computing the product.
 
 use crate::core::graph::Graph;
 use crate::core::init::{Builder, Init};
@@ -6,7 +11,7 @@ use crate::core::parameter::ParameterId;
 use vdn_autograd::{Error, Var};
 use vdn_tensor::Element;
 
-/// A table of learned vectors, one for each item; `weight [items, width]`.
+/// A table of learned vectors, one vector for each item; `weight [items, width]`.
 ///
 /// ```
 /// use vdn_autograd::Tape;
@@ -32,8 +37,8 @@ pub struct Embedding {
 }
 
 impl Embedding {
-    /// Creates a table whose numbers are standard normal, as in PyTorch. An index is a row of zeros
-    /// with a single 1, so each element of a vector has the variance of a standardised input.
+    /// Creates a table with standard normal numbers, as in PyTorch. An index stands for a row of
+    /// zeros with a single 1, so each element of a vector has the variance of a standardised input.
     pub fn new<T: Element>(
         builder: &mut Builder<'_, T>,
         name: &str,
@@ -53,8 +58,8 @@ impl Embedding {
         Self { weight: builder.scope(name).add("weight", [items, width], weight) }
     }
 
-    /// Records the vectors of `indices` `[..]`, whole numbers from 0 on
-    /// ([`Tape::indices`](vdn_autograd::Tape::indices)); the result is `[.., width]`.
+    /// Records the vectors of `indices`. The indices `[..]` are whole numbers from 0 on
+    /// ([`Tape::indices`](vdn_autograd::Tape::indices)); the result has the shape `[.., width]`.
     ///
     /// # Errors
     /// Fails if an index is not a whole number below the number of items.

@@ -44,8 +44,9 @@ impl Goal {
     }
 }
 
-/// The rates of a living unit in nats per latent dimension, [0.05, 0.30]: the default both of what
-/// budgets hold and of what the verdict judges by
+/// The interval of the rate of a living unit, [0.05, 0.30] nats per latent dimension.
+///
+/// It is the default interval that budgets hold, and the default interval of the verdict
 /// ([`UnitBudget`](crate::diagnostics::UnitBudget)).
 pub const LIVING: [f64; 2] = [0.05, 0.30];
 
@@ -78,7 +79,7 @@ pub struct ConstraintConfig {
 }
 
 impl Default for ConstraintConfig {
-    /// [`LIVING`] nats per latent dimension.
+    /// The interval [`LIVING`], in nats per latent dimension.
     fn default() -> Self {
         Self {
             goal: Goal::Interval(LIVING[0], LIVING[1]),

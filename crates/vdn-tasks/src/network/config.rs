@@ -18,8 +18,8 @@ pub enum Likelihood {
     Laplace,
     /// Counts, at least 0: `Poisson(e^location)`.
     Poisson,
-    /// Counts, at least 0, that vary more than Poisson's: mean `e^location` and variance `mean +
-    /// dispersion mean^2`, with a dispersion for each row.
+    /// Counts, at least 0, that vary more than a Poisson distribution. The mean is `e^location` and
+    /// the variance is `mean + dispersion mean^2`. Each row has its own dispersion.
     NegativeBinomial,
     /// Classes: `softmax(location)`.
     Categorical,
@@ -39,20 +39,20 @@ impl Likelihood {
         }
     }
 
-    /// Whether the location has a scale, in deviations of the target.
+    /// Whether the distribution has a scale beside its location, in deviations of the target.
     #[must_use]
     pub fn has_scale(self) -> bool {
         matches!(self, Self::Gaussian | Self::StudentT | Self::Laplace)
     }
 
-    /// Whether the network has an output for the width of the distribution: a scale, or the
-    /// dispersion of `negative_binomial`.
+    /// Whether the network has an output for the width of the distribution. The width is a scale,
+    /// or the dispersion of `negative_binomial`.
     #[must_use]
     pub fn has_width(self) -> bool {
         self.has_scale() || self == Self::NegativeBinomial
     }
 
-    /// Whether the targets are counts, which are not standardised.
+    /// Whether the targets are counts. Counts are not standardised.
     #[must_use]
     pub fn is_of_counts(self) -> bool {
         matches!(self, Self::Poisson | Self::NegativeBinomial)

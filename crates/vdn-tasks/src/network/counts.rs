@@ -1,22 +1,27 @@
-//! Quantiles of distributions of counts, from which counts are drawn.
+//! Quantiles of the distributions from which counts are drawn.
+//!
+//! A count is drawn as a quantile at a uniform number. A negative binomial count needs two steps:
+//! its Poisson rate is a quantile of a Gamma distribution, and the count is a Poisson quantile at
+//! this rate. Exact sums and series serve small rates and shapes; normal approximations replace
+//! them where sums would take long.
 
 use vdn_tensor::math::gamma::ln_gamma;
 use vdn_train::metrics::normal;
 
-/// The rate above which a Poisson distribution is approximated by a rounded normal. To sum terms
-/// would take long, and the difference is below a thousandth of a deviation.
+/// The rate above which a rounded normal distribution approximates a Poisson distribution. A sum of
+/// terms would take long, and the difference is below a thousandth of a deviation.
 const NORMAL_RATE: f64 = 1e4;
 
-/// The shape above which a Gamma distribution is approximated by the cube of a normal (Wilson and
-/// Hilferty 1931): the error is below 1e-5 of the mean.
+/// The shape above which the cube of a normal variable approximates a Gamma variable (Wilson and
+/// Hilferty 1931). The error is below 1e-5 of the mean.
 const CUBE_SHAPE: f64 = 1e3;
 
-/// The smallest count whose distribution function is at least `u`.
+/// The smallest count at which the distribution function is at least `u`.
 pub(crate) fn poisson_quantile(rate: f64, u: f64) -> f64 {
     if rate > NORMAL_RATE {
         return (rate + rate.sqrt() * normal::quantile(u)).round().max(0.0);
     }
-    // Start near the mode, at a count whose probability is not 0 in double precision.
+    // The sum starts near the mode, at a count whose probability is not 0 in double precision.
     let mut count = (rate - 40.0 * rate.sqrt() - 40.0).floor().max(0.0);
     let mut ln_p = count * rate.ln() - rate - ln_gamma(count + 1.0);
     if rate == 0.0 {
@@ -31,14 +36,15 @@ pub(crate) fn poisson_quantile(rate: f64, u: f64) -> f64 {
     count
 }
 
-/// The value of a Gamma distribution with this shape and scale 1 that has the same probability
-/// below it as `z` has in a standard normal distribution.
+/// The quantile of a Gamma distribution with this shape and scale 1. The probability below it is
+/// the probability below `z` in a standard normal distribution.
 pub(crate) fn gamma_at(shape: f64, z: f64) -> f64 {
     if shape > CUBE_SHAPE {
         let root = 1.0 - 1.0 / (9.0 * shape) + z / (3.0 * shape.sqrt());
         return shape * root.max(0.0).powi(3);
     }
-    // The smaller of both tails, on logarithmic scales: `P(x) <= x^shape / Gamma(shape + 1)`.
+    // Newton's method on the smaller of the two tails, with bisection as a safeguard. `x` and the
+    // tail are logarithms. The first bound is `P(x) <= x^shape / Gamma(shape + 1)`.
     let upper = z > 0.0;
     let goal = normal::ln_cdf(-z.abs());
     let ln_below = if upper { (-goal.exp()).ln_1p() } else { goal };
@@ -63,8 +69,8 @@ pub(crate) fn gamma_at(shape: f64, z: f64) -> f64 {
     t.exp()
 }
 
-/// The logarithm of the probability above (or below) `x = e^t`, and its derivative with respect to
-/// `t`.
+/// The logarithm of the probability above `x = e^t` (or below it, without `upper`), and the
+/// derivative of this logarithm with respect to `t`.
 fn ln_tail(shape: f64, t: f64, upper: bool) -> (f64, f64) {
     let x = t.exp();
     // `x` times the density.
@@ -79,7 +85,7 @@ fn ln_tail(shape: f64, t: f64, upper: bool) -> (f64, f64) {
         }
         (ln_density - shape.ln() + sum.ln(), false)
     } else {
-        // The continued fraction of the upper one, by Lentz's method.
+        // The continued fraction of the upper incomplete gamma function, by Lentz's method.
         let mut b = x + 1.0 - shape;
         let (mut c, mut d) = (1e300, 1.0 / b);
         let mut fraction = d;
@@ -105,8 +111,8 @@ fn ln_tail(shape: f64, t: f64, upper: bool) -> (f64, f64) {
 mod tests {
     use super::*;
 
-    /// Of the shape 1 the distribution is exponential, of the shape 1/2 it is the half square of a
-    /// normal: both have quantiles in closed form.
+    /// With the shape 1 the distribution is exponential. With the shape 1/2 it is the distribution
+    /// of half the square of a normal variable. Both have quantiles in closed form.
     #[test]
     fn quantiles_of_gamma_are_those_of_closed_forms() {
         for z in [-7.0, -3.0, -0.5, 0.0, 0.5, 2.0, 6.0] {

@@ -4,7 +4,7 @@
 //! h        = encoder(x)                             [batch, width]
 //! z_s      ~ q(z | h)                               [samples, batch, units]
 //! f(z_s)   = B h + C x + A gelu(W [h, z_s])         [samples, batch, outputs]
-//! scale_s  = softplus(D h + E gelu(W [h, z_s])) + least            of counts: exp instead
+//! scale_s  = softplus(D h + E gelu(W [h, z_s])) + least            for counts: exp instead
 //! y | z_s  ~ likelihood(f(z_s), scale_s)
 //! ```
 //!
@@ -49,7 +49,8 @@ use vdn_train::data::RowBatch;
 /// The argument `ln(e - 1)` at which softplus is 1.
 const SOFTPLUS_ONE: f64 = 0.541_324_854_612_918_1;
 
-/// The smallest dispersion of counts: a deviation of a millionth of the mean beside Poisson's.
+/// The smallest dispersion of counts. It adds a deviation of a millionth of the mean to the Poisson
+/// noise.
 const LEAST_DISPERSION: f64 = 1e-12;
 
 /// The network. Its weights are in [`Parameters`].
@@ -91,7 +92,7 @@ struct Head {
     dropout: Stream,
 }
 
-/// The part of the network that computes the scales of the output noise, or the dispersions of
+/// The part of the network that computes the scales of the output noise, or the dispersions of the
 /// counts.
 #[derive(Clone, Debug)]
 struct Scale {
@@ -150,7 +151,7 @@ impl TaskNetwork {
             dropout: scope.stream(Purpose::Dropout)?,
         };
         let scale = config.likelihood.has_width().then(|| {
-            // A scale starts at 1, a dispersion, too.
+            // Scales and dispersions start at 1: softplus of `SOFTPLUS_ONE`, or exp of 0.
             let start = if config.likelihood.has_scale() { SOFTPLUS_ONE } else { 0.0 };
             let init = [0.0, start].map(Init::Constant);
             let mut scope = builder.scope("scale");

@@ -24,8 +24,8 @@ pub enum Observation {
     Laplace([f64; 2]),
     /// Poisson with the logarithm of its rate.
     Poisson(f64),
-    /// Negative binomial with the logarithm of its mean, and its dispersion: the variance is `mean
-    /// + dispersion mean^2`.
+    /// Negative binomial with the logarithm of its mean, and its dispersion. The variance is
+    /// `mean + dispersion mean^2`.
     NegativeBinomial([f64; 2]),
 }
 
@@ -52,7 +52,7 @@ impl Observation {
             Self::Laplace([location, scale]) => {
                 -((y - location) / scale).abs() - (2.0 * scale).ln()
             }
-            // `y (e^d - 1 - d)` loses no digits for large counts.
+            // The form `y (e^d - 1 - d)` loses no digits for large counts.
             Self::Poisson(log_rate) if y >= 1.0 => {
                 let d = log_rate - y.ln();
                 -least_poisson_nll(y) - y * exp_m1_minus(d)
@@ -92,9 +92,9 @@ impl Observation {
     }
 
     /// The value at which the distribution function is `u`, in (0, 1); for a uniform `u` it is a
-    /// draw. For Student's t a draw uses two standard normals instead. For the negative binomial
-    /// distribution the first normal gives a Poisson rate from its Gamma distribution, and `u` the
-    /// count for this rate.
+    /// draw. For Student's t, a draw uses two standard normals instead. For the negative binomial
+    /// distribution, the first normal determines a Poisson rate with a Gamma distribution, and `u`
+    /// determines the count at this rate.
     #[must_use]
     pub fn draw(&self, u: f64, noise: [f64; 2]) -> f64 {
         match *self {
@@ -245,8 +245,8 @@ mod tests {
         }
     }
 
-    /// Draws of the negative binomial distribution, over a grid of both of their sources, have the
-    /// probabilities of its density.
+    /// Draws of the negative binomial distribution over a grid of both sources (the normal and `u`)
+    /// have the probabilities that its density states.
     #[test]
     fn draws_of_a_negative_binomial_have_its_probabilities() {
         let own = Observation::NegativeBinomial([1.1, 0.7]);

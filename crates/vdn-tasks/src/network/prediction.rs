@@ -15,8 +15,8 @@ pub struct Prediction {
     pub shape: [usize; 3],
     /// Locations, log-rates or logits, `[samples, rows, outputs]`.
     pub location: Vec<f64>,
-    /// The scales or dispersions, `[samples, rows, outputs]`, or `[rows, outputs]` if all samples
-    /// have the same; empty if the likelihood has none.
+    /// The scales or dispersions, `[samples, rows, outputs]`, or `[rows, outputs]` if they are the
+    /// same for all samples; empty if the likelihood has none.
     pub scale: Vec<f64>,
     /// The sum of the units' KL for each row in nats, `[rows]`; zeros without units.
     pub kl: Vec<f64>,

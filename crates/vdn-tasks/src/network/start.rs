@@ -1,15 +1,21 @@
 //! The start of a network for counts at the moments of the training targets.
+//!
+//! Other targets are standardised, so a network that starts near 0 starts near their mean. Counts
+//! are not standardised. Without a better start, a network for large counts spends its training on
+//! the way from 0 to the logarithm of their mean.
 
 use crate::network::TaskNetwork;
 use vdn_model::core::{ModelError, Parameters};
 use vdn_tensor::Element;
 
 impl TaskNetwork {
-    /// Starts the outputs of a network for counts at these means and variances of the training
-    /// targets, one pair for each target: the log-rates at the logarithm of the mean, and the
-    /// dispersions at `(variance - mean) / mean^2`, within [1e-3, 10]. `vdn_tasks::run` calls it
-    /// before it trains; without it, log-rates start near 0, and a network for large counts spends
-    /// its training on the way to their logarithm. Other likelihoods are left as they are.
+    /// Starts the outputs of a network for counts at the means and variances of the training
+    /// targets, one pair for each target. Log-rates start at the logarithm of the mean. Dispersions
+    /// start at `(variance - mean) / mean^2`, limited to [1e-3, 10].
+    ///
+    /// `vdn_tasks::run` calls this method before it trains. Without it, log-rates start near 0, and
+    /// a network for large counts spends its training on the way to their logarithm. The method
+    /// does not change networks with other likelihoods.
     ///
     /// ```
     /// use vdn_tasks::network::{Likelihood, NetworkConfig, TaskNetwork, Variant};
@@ -23,8 +29,8 @@ impl TaskNetwork {
     /// ```
     ///
     /// # Errors
-    /// The number of pairs differs from the number of targets, a mean is not above 0 and finite, or
-    /// a variance is negative or not a number.
+    /// Fails if the number of pairs differs from the number of targets, if a mean is not finite and
+    /// above 0, or if a variance is negative or not a number.
     pub fn start_at<T: Element>(
         &self,
         parameters: &mut Parameters<T>,

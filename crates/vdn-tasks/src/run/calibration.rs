@@ -9,7 +9,7 @@
 //! scale -> sqrt((factor * scale)^2 + floor^2)
 //! ```
 //!
-//! The dispersion of the negative binomial distribution is calibrated like a scale.
+//! The dispersion of the negative binomial distribution has the same calibration as a scale.
 //!
 //! Classes have one number, a temperature, by which the logits are divided (Guo and others 2017,
 //! "On Calibration of Modern Neural Networks").
@@ -55,7 +55,8 @@ impl HeldOut {
 /// The calibration with the best likelihood of `rows[column]`, the held-out predictions of each
 /// target. Outliers have the probability `share`, so that they do not cause larger scales.
 pub(crate) fn calibrate(likelihood: Likelihood, rows: &[Vec<HeldOut>], share: f64) -> Calibration {
-    // Targets whose likelihood has a scale are standardised. Counts have no outliers.
+    // A likelihood with a scale has standardised targets, for which the outliers are standard
+    // normal. Counts have no outliers.
     let outlier = likelihood.has_scale().then_some(Outlier { share, parameters: [0.0, 1.0] });
     let mut found = Calibration { factor: Vec::new(), floor: Vec::new() };
     for own in rows {
@@ -66,7 +67,7 @@ pub(crate) fn calibrate(likelihood: Likelihood, rows: &[Vec<HeldOut>], share: f6
         let floors = likelihood.has_width();
         let [best, floor] = match (own.is_empty(), floors) {
             (true, _) => [1.0, 0.0],
-            // The rate is all that Poisson has.
+            // A Poisson distribution has no width to calibrate.
             _ if likelihood == Likelihood::Poisson => [1.0, 0.0],
             (false, false) => [factor(0.0), 0.0],
             (false, true) => {

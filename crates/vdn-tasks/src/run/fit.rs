@@ -287,8 +287,8 @@ struct Training<'a> {
 }
 
 impl Training<'_> {
-    /// The mean and the variance of each target over the training rows. The sum is at least half a
-    /// count, because a mean of 0 has no logarithm.
+    /// The mean and the variance of each target over the training rows. The mean is at least half a
+    /// count divided by the number of rows, because a mean of 0 has no logarithm.
     fn moments(&self) -> Vec<[f64; 2]> {
         let rows = self.rows.part(Split::Train);
         let count = rows.len().max(1) as f64;

@@ -1,4 +1,5 @@
-//! Runs on counts: large ones, rare ones, and counts that vary more than Poisson's.
+//! Runs on counts: large counts, rare counts, and counts that vary more than a Poisson
+//! distribution.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -11,7 +12,7 @@ use vdn_train::run::store::Interrupt;
 
 const ROWS: usize = 400;
 
-/// The scores of a run on `y = count(x, e, u)`, with normal `x` and `e` and a uniform `u`.
+/// The scores of a run on `y = count(x, e, u)`, where `x` and `e` are normal and `u` is uniform.
 fn scores(
     folder: &Path,
     likelihood: &str,
@@ -49,20 +50,22 @@ fn number(scores: &serde_json::Value, key: &str) -> f64 {
     scores[key].as_f64().unwrap()
 }
 
-/// Counts around 5e7: a deviation of 50 % between rows, which the input tells, and of 10 % beside.
+/// Counts around 5e7. The input explains a deviation of 50 % between rows. The noise has a
+/// deviation of 10 %.
 #[test]
 fn large_counts_are_learned() {
     let folder = tempfile::tempdir().unwrap();
     let count = |x: f64, e: f64, _| (5e7 * (0.5 * x + 0.1 * e).exp()).round();
-    // The deviation of the targets is 3e7, and 6e6 of it is not told by the input.
+    // The deviation of the targets is 3e7. The input does not explain a deviation of 6e6.
     let poisson = scores(folder.path(), "poisson", count);
     assert!(number(&poisson, "rmse") < 1.5e7, "{poisson}");
     let own = scores(folder.path(), "negative_binomial", count);
     assert!(number(&own, "rmse") < 1.5e7, "{own}");
-    // The NLL of the truth is ln(5e6) + 1.42 = 16.84, that of one normal for all rows is 18.6.
+    // The true distribution has an NLL of ln(5e6) + 1.42 = 16.84; one normal distribution for all
+    // rows has 18.6.
     assert!(number(&own, "nll") < 17.6, "{own}");
     assert!((0.75..=0.99).contains(&number(&own, "coverage_90")), "{own}");
-    // Poisson has a deviation of 7e3 for rows that vary by 5e6.
+    // A Poisson distribution has a deviation of 7e3, but the rows vary by 5e6.
     assert!(number(&own, "nll") < number(&poisson, "nll") - 10.0, "{own} {poisson}");
     assert!(number(&own, "crps") < 8e6, "{own}");
 }
@@ -74,7 +77,7 @@ fn rare_counts_are_learned() {
     for likelihood in ["poisson", "negative_binomial"] {
         let rare = |_: f64, _: f64, u: f64| f64::from(u8::from(u < 0.01));
         let own = scores(folder.path(), likelihood, rare);
-        // The NLL of Poisson(0.01) is 0.056 with a standard error of 0.046 on 100 rows.
+        // Poisson(0.01) has an NLL of 0.056, with a standard error of 0.046 on 100 rows.
         assert!(number(&own, "nll") < 0.056 + 3.0 * 0.046, "{likelihood}: {own}");
         assert!(number(&own, "rmse") < 0.25, "{likelihood}: {own}");
     }

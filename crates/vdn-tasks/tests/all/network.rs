@@ -291,7 +291,7 @@ fn replacing_a_unit_that_nothing_reads_has_no_effect() {
     assert!(effects(&[4]).is_err(), "there are four units");
 }
 
-/// The mean prediction and dispersion of a network that was started at the moments of its targets.
+/// A network that starts at the moments of its targets predicts their mean and dispersion.
 #[test]
 fn counts_start_at_their_mean() {
     for likelihood in [Likelihood::Poisson, Likelihood::NegativeBinomial] {
@@ -302,7 +302,7 @@ fn counts_start_at_their_mean() {
             network.start_at(&mut parameters, &[[mean, variance]; 2]).unwrap();
             let (prediction, _) = scored(&network, &parameters);
             for log_rate in &prediction.location {
-                // The weights of the head are random of order 1.
+                // The random weights of the head move a log-rate by an amount of order 1.
                 let distance = (log_rate - f64::ln(mean)).abs();
                 assert!(distance < 1.5, "{likelihood:?} {mean}: {log_rate}");
             }

@@ -40,9 +40,9 @@ const TASK: usize = 1 << 18;
 /// width of the panels of A.
 ///
 /// With columns of sixteen lanes, AVX2 has 16 registers of 8 `f32`: 6 rows take 12. AVX-512 has 32
-/// registers of 16: 8 rows of three groups take 24. SSE2 has 16 registers of 4: 2 rows take 8. For
-/// `f64`, with half as many numbers in a register, 8 rows of one group take 16 on AVX-512, and 2
-/// rows take 8 on AVX2.
+/// registers of 16: 8 rows of three groups take 24. SSE2 has 16 registers of 4: 2 rows take 8. A
+/// register holds half as many `f64`: 8 rows of one group take 16 registers on AVX-512, and 2 rows
+/// take 8 on AVX2.
 pub(super) const fn tile_rows(level: Level, size: usize) -> usize {
     match (level, size) {
         (Level::Avx512, _) => 8,

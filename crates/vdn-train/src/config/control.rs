@@ -76,10 +76,12 @@ pub struct ControlConfig {
     /// The number of steps between two actions of a controller, at least 1; default 5.
     pub every: u64,
     /// Whether the weights and gains of controllers are relative to the weight of the layer's KL;
-    /// default false, and true in [`Trainer::default`](crate::train::Trainer). If so, they are
-    /// multiplied by that weight over 0.005, if this is above 1, and gains per nat of the loss are
-    /// divided by it. Controllers then have the same effect on losses of any scale. The budgets of
-    /// rate and KL have keys of their own, [`BudgetConfig::relative`].
+    /// default false, and true in [`Trainer::default`](crate::train::Trainer).
+    ///
+    /// If they are relative, a factor applies: the weight of the KL divided by 0.005, or 1 if this
+    /// is less. Weights are multiplied by the factor. Gains per nat of the loss are divided by it.
+    /// Controllers then have the same effect on losses of any scale. The budgets of rate and KL
+    /// have their own key, [`BudgetConfig::relative`].
     pub relative: bool,
     /// The energy around which the bands lie, finite and above 0; default 0.03.
     pub band_target: f64,

@@ -26,7 +26,7 @@ pub struct BudgetConfig {
     /// The stiffness of the penalty, in nats of loss per squared nat of the rate or KL, finite and
     /// above 0; default 0.05.
     pub stiffness: f64,
-    /// The change of a multiplier per nat of violation in each action, in nats of loss per squared
+    /// The change of a multiplier in each action per nat of violation, in nats of loss per squared
     /// nat, finite and at least 0; default 0.01.
     pub gain: f64,
     /// The largest multiplier, in nats of loss per nat, finite and at least 0; default 0.05.

@@ -180,7 +180,8 @@ mod tests {
         assert_eq!(of(&config, Some(&layer)), [0.05, 4.8]);
     }
 
-    /// What a controller holds and what the verdict judges by is one setting with one default.
+    /// The interval that a controller holds is the interval by which the verdict judges. It is one
+    /// setting with one default.
     #[test]
     fn the_held_interval_is_the_judged_one() {
         use vdn_model::controllers::ThermostatConfig;
@@ -190,11 +191,12 @@ mod tests {
         assert_eq!([usual.low, usual.high], LIVING);
         assert_eq!(ConstraintConfig::default().goal.bounds(), LIVING);
         assert_eq!([thermostat.low, thermostat.high], LIVING);
-        // Every default budget of a run aims inside of it, so that rates on other rows stay there.
+        // Every default budget of a run aims at a narrower interval, so that rates on other rows
+        // stay in the judged one.
         for own in [BudgetConfig::default(), BudgetConfig::of_bound()] {
             assert!(own.low > LIVING[0] && own.high < LIVING[1], "{own:?}");
         }
-        // A run that sets `control.rate` alone is judged by it.
+        // A run that sets only `control.rate` is judged by this interval.
         let control = ControlConfig {
             rate: BudgetConfig { low: 0.4, high: 0.9, ..BudgetConfig::default() },
             ..ControlConfig::default()

@@ -1,8 +1,10 @@
 //! Settings of controllers relative to the scale of the loss.
 //!
-//! A loss that is multiplied by `c`, with all of its terms, has the same minimum. It has the same
-//! course under its controllers, too, if every setting that is a weight in the loss is multiplied
-//! by `c`, and every gain per nat of the loss is divided by `c`:
+//! A factor `c` on all terms of a loss does not move its minimum. But controllers with fixed
+//! settings act differently on the scaled loss: their weights are too small or too large beside its
+//! other terms. The course under the controllers stays the same if two kinds of settings follow the
+//! scale. Every setting that is a weight in the loss is multiplied by `c`. Every gain per nat of the
+//! loss is divided by `c`:
 //!
 //! | controller | multiplied | divided | without a unit of the loss |
 //! |---|---|---|---|
@@ -16,15 +18,15 @@
 //! | bands | the penalty's weight | | bounds, homeostat, projection, calibration, sigma guard |
 //! | free bits, annealing | | | all |
 //!
-//! The tolerance of GECO is a value of the loss itself, so it is never changed.
+//! The tolerance of GECO is a value of the loss itself, so it never changes.
 
 use crate::config::control::ControlConfig;
 use crate::config::controllers::LEAST_WEIGHT;
 
 impl ControlConfig {
-    /// The settings in nats of the loss, for a layer whose KL has the weight `kl_weight` without a
-    /// controller; the same settings unless they are relative. Budgets of rate and KL have a key of
-    /// their own and are not changed here.
+    /// Returns the settings in nats of the loss. Without controllers, the KL of the layer has the
+    /// weight `kl_weight`. Settings that are not relative stay the same. So do the budgets of rate
+    /// and KL, which have their own key.
     pub(super) fn in_nats_of_loss(&self, kl_weight: f64) -> Self {
         if !self.relative {
             return self.clone();
@@ -72,8 +74,8 @@ mod tests {
 
     const UNITS: usize = 4;
 
-    /// The controllers of a layer, after 40 steps in which the loss has the scale of the KL's
-    /// weight and the units are the same for every scale.
+    /// The controllers of a layer after 40 steps. The loss has the scale of the weight of the KL,
+    /// and the units are the same for every scale.
     fn run(config: &ControlConfig, weight: f64) -> LayerControl {
         let layer = LayerConfig { inputs: 3, units: UNITS, ..LayerConfig::default() };
         let layer = StackLayerConfig { layer, ..StackLayerConfig::default() };
@@ -104,7 +106,7 @@ mod tests {
         control
     }
 
-    /// All weights in the loss that controllers have set.
+    /// All weights that controllers have set in the loss.
     fn weights(control: &LayerControl) -> Vec<f64> {
         let own = &control.levers().objective;
         let mut all: Vec<f64> = own.beta.clone();
@@ -167,7 +169,7 @@ mod tests {
                         "{name}: {found}, not {scale} times {expected}"
                     );
                 }
-                // What has no unit of the loss is the same on all scales.
+                // Values without a unit of the loss are the same on all scales.
                 let dimensionless = |control: &LayerControl| {
                     let levers = control.levers();
                     (levers.gain.clone(), levers.objective.kl_factor, levers.objective.free_bits)
@@ -180,7 +182,8 @@ mod tests {
         }
     }
 
-    /// The tolerance is a score of the scale of the loss; all else follows from the weight.
+    /// The tolerance is a score, so the test scales it with the loss. All else follows from the
+    /// weight.
     #[test]
     fn geco_moves_with_the_scale_of_the_loss() {
         let of = |scale: f64| {

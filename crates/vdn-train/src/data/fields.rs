@@ -38,8 +38,8 @@ pub fn split_fields(line: &str) -> Vec<String> {
     }
 }
 
-/// The text without blanks between a comma and the quote that opens a field: a quote after a blank
-/// would be a plain character.
+/// The text without blanks between a comma and the quote that opens a field. After a blank, the
+/// quote would be a plain character.
 fn without_blanks(text: &str) -> String {
     let (mut kept, mut quoted, mut blanks) = (String::new(), false, None);
     for c in text.chars() {

@@ -4,8 +4,8 @@
 use crate::data::cell::{Cell, NumberForm};
 use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 
-/// The possible delimiters. A comma is the last one: where it divides rows as another sign does, it
-/// stands in numbers.
+/// The possible delimiters. The comma is last: if another sign divides the rows equally well, the
+/// commas are part of the numbers.
 pub(super) const DELIMITERS: [u8; 4] = [b';', b'\t', b'|', b','];
 
 /// The number of rows from which the delimiter is found.

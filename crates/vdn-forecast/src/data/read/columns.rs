@@ -275,7 +275,7 @@ fn beside(file: &DelimitedFile<'_>, options: &SeriesOptions) -> Result<[Vec<usiz
     Ok([of(&options.past)?, of(&options.future)?, of(&options.statics)?])
 }
 
-/// Returns the error for a file whose only columns beside the times are texts.
+/// Returns the error for a file that has only columns of text beside the times.
 fn no_number(file: &DelimitedFile<'_>, sample: &Sample<'_>) -> DataError {
     let text = sample.texts.first().copied().unwrap_or_default();
     let at = |row: &usize| file.sample_cell(*row, sample.column).trim_ascii() == text.as_bytes();

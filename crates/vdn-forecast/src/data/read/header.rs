@@ -1,14 +1,21 @@
-//! Checks of a file's first row: whether it names columns.
+//! Checks of a file's first row, which has to contain the names of the columns.
+//!
+//! A file without a header loses its first row: the numbers of this row are read as names. A table
+//! that is turned on its side has times as the names of its columns, and would be read as one
+//! series per time. Such files could be read without an error, so the names are checked.
 
 use crate::data::read::sample::Sample;
 use crate::data::time::DateForm;
 use vdn_train::data::{Cell, DataError, DelimitedFile};
 
-/// The number of columns that have to be named by times in a table that is turned on its side.
+/// The least number of columns with times as names in a table that is turned on its side.
 const FEW: usize = 3;
 
-/// Rejects a file whose first row is all numbers, some with a fraction: this row is data, not a
-/// header. Returns a note if its whole numbers may be data, because they do not count from 0 or 1.
+/// Rejects a file if all names in its first row are numbers, and some have a fraction: this row is
+/// data, not a header.
+///
+/// Whole numbers that count the columns from 0 or 1 are names. Other whole numbers may be data;
+/// then the result is a note.
 pub(super) fn check(file: &DelimitedFile<'_>) -> Result<Option<String>, DataError> {
     let number = |name: &String| match file.numbers().parse(name.as_bytes()) {
         Cell::Number(number) => Some(number),
@@ -33,8 +40,8 @@ pub(super) fn check(file: &DelimitedFile<'_>) -> Result<Option<String>, DataErro
     Err(DataError::Format { file: file.file().to_owned(), problem })
 }
 
-/// Rejects a table without times in rows whose columns of numbers are named by times: every row is
-/// a series.
+/// Rejects a table in which the columns of numbers have times as names: every row of it is a
+/// series. The caller has found no column of times.
 pub(super) fn refuse_times_as_names(
     file: &DelimitedFile<'_>,
     samples: &[Sample<'_>],

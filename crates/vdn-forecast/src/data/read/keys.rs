@@ -55,7 +55,8 @@ pub(super) fn find_id(
     if texts.is_empty() {
         return Ok(None);
     }
-    // Of several texts the name of a series is the one that rows of the same time do not share.
+    // Among several columns of text, the series has its name in the column whose texts differ
+    // between rows of the same time.
     if repeated && texts.len() > 1 {
         let apart: Vec<&&Sample<'_>> =
             texts.iter().copied().filter(|one| tells_rows(file, time, one)).collect();
@@ -91,7 +92,7 @@ pub(super) fn come_again(file: &DelimitedFile<'_>, time: &[usize]) -> bool {
     times_of(file, time).any(|time| !times.insert(time))
 }
 
-/// The times of the sample's rows, as texts.
+/// The times of the rows in the sample, as texts.
 fn times_of<'f>(
     file: &'f DelimitedFile<'_>,
     time: &'f [usize],
@@ -100,16 +101,18 @@ fn times_of<'f>(
     (0..file.sample_rows()).map(of)
 }
 
-/// Whether rows of the same time have different texts, all over the sample.
+/// Whether the texts of a column differ between all rows of the same time in the sample.
 fn tells_rows(file: &DelimitedFile<'_>, time: &[usize], sample: &Sample<'_>) -> bool {
     let mut pairs = HashSet::new();
     let cell = |row| file.sample_cell(row, sample.column).trim_ascii();
     times_of(file, time).enumerate().all(|(row, time)| pairs.insert((time, cell(row))))
 }
 
-/// Whether a text column marks single rows, as those of the hour that clocks repeat, instead of
-/// naming series: few rows have the time of another one, and fewer than two texts come again. A
-/// text that first comes at the end of the sample may begin a series.
+/// Whether a text column marks single rows instead of naming series. An example is a mark on the
+/// hour that clocks repeat.
+///
+/// In such a file few rows have the same time as another row, and at most one text occurs more than
+/// once. A text in the last rows of the sample may begin a series, so it counts as a repeated text.
 fn marks_rows(file: &DelimitedFile<'_>, time: &[usize], sample: &Sample<'_>) -> bool {
     let different: HashSet<Vec<&[u8]>> = times_of(file, time).collect();
     let rows = file.sample_rows();

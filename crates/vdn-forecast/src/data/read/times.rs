@@ -1,4 +1,5 @@
-//! Detection of the column of times, or of the columns whose texts together are the times.
+//! Detection of the times of a file. They are in one column, or in several columns whose texts are
+//! joined, such as a date and an hour.
 
 use crate::data::read::columns::Columns;
 use crate::data::read::parts::{calendar_parts, parts_of, time_of_day};
@@ -9,11 +10,11 @@ use std::collections::HashSet;
 use vdn_train::data::{DataError, DelimitedFile};
 
 impl Columns {
-    /// Finds the times. Their columns, and those that repeat them, are added to `out`.
+    /// Finds the times. Adds their columns, and the columns that repeat them, to `out`.
     ///
     /// # Errors
-    /// Fails for a named column without dates, a first column of times in no known form, and a file
-    /// without a header.
+    /// Fails for a named column without dates, for a first column of times in an unknown form, and
+    /// for a file without a header.
     pub(super) fn find_time(
         &mut self,
         file: &DelimitedFile<'_>,
@@ -137,8 +138,8 @@ impl Columns {
     }
 }
 
-/// The error for a column of times without a common form. It names the first row that differs from
-/// the first one, if that one is a date.
+/// The error for a column of times without a common form. If the first text is a date, the error
+/// names the first row with another form.
 fn no_dates(file: &DelimitedFile<'_>, sample: &Sample<'_>) -> DataError {
     let text = sample.texts.first().copied().unwrap_or_default();
     let (place, name) = (sample.column + 1, &sample.name);

@@ -1,4 +1,4 @@
-//! The dates of forecasts: those of the rows after the last one.
+//! The dates of forecasts, which follow the date of the last row.
 
 use super::kinds::y;
 use super::series::{load, options};

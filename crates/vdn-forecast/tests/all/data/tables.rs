@@ -1,11 +1,11 @@
-//! Tables that are not one header and one row for each time: columns of marks beside the times,
-//! rows that are series, dates in two forms, and files without a header.
+//! Tables that do not consist of a header and one row for each time: columns of marks beside the
+//! times, rows that are series, dates in two forms, and files without a header.
 
 use super::kinds::{check, day_of, file, y};
 use super::series::options;
 use vdn_forecast::data::SeriesOptions;
 
-/// The hours of four days; clocks are set back in the third hour of the second day.
+/// The hours of four days. Clocks are set back in the third hour of the second day.
 fn hours_set_back(row: usize) -> String {
     let (number, again) = if row > 26 { (row - 1, row == 27) } else { (row, false) };
     let mark = if again { "Y" } else { "N" };

@@ -30,7 +30,7 @@ fn the_gradient_of_the_table_is_that_of_finite_differences() {
     let table = Embedding::new(&mut Builder::new(&mut parameters, 7), "items", 5, 3);
     let (_, gradient) = cubes(&parameters, &table);
     for (at, gradient) in gradient.iter().enumerate() {
-        // Central differences of a cube: the error is h^2, and rounding is 1e-16 / h.
+        // Central differences of a cube have an error of h^2, and a rounding error of 1e-16 / h.
         let h = 1e-5;
         let mut moved = parameters.clone();
         let mut at_distance = |by: f64| {
@@ -39,7 +39,7 @@ fn the_gradient_of_the_table_is_that_of_finite_differences() {
         };
         let slope = (at_distance(h) - at_distance(-2.0 * h)) / (2.0 * h);
         assert!((slope - gradient).abs() < 1e-8 * (1.0 + slope.abs()), "{at}: {gradient} {slope}");
-        // Row 1 and row 3 do not occur.
+        // The rows 1 and 3 do not occur among the indices.
         assert_eq!(*gradient == 0.0, [1, 3].contains(&(at / 3)), "{at}: {gradient}");
     }
 }
@@ -52,6 +52,6 @@ fn vectors_start_standard_normal() {
     let n = values.len() as f64;
     let mean = values.iter().sum::<f64>() / n;
     let variance = values.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / n;
-    // Five standard errors: 1/sqrt(8000) of the mean, sqrt(2/8000) of the variance.
+    // Five standard errors. They are 1/sqrt(8000) for the mean and sqrt(2/8000) for the variance.
     assert!(mean.abs() < 0.056 && (variance - 1.0).abs() < 0.08, "{mean} {variance}");
 }
