@@ -3,8 +3,8 @@
 //! A factor `c` on all terms of a loss does not move its minimum. But controllers with fixed
 //! settings act differently on the scaled loss: their weights are too small or too large beside its
 //! other terms. The course under the controllers stays the same if two kinds of settings follow the
-//! scale. Every setting that is a weight in the loss is multiplied by `c`. Every gain per nat of the
-//! loss is divided by `c`:
+//! scale. Every setting that is a weight in the loss is multiplied by `c`. Every gain per nat of
+//! the loss is divided by `c`:
 //!
 //! | controller | multiplied | divided | without a unit of the loss |
 //! |---|---|---|---|
