@@ -1,4 +1,4 @@
-//! Tests at the level of the process: formulas, noise, sources, hostile sizes.
+//! Tests at the level of the process: formulas, noise, sources.
 
 mod dual_slopes;
 mod extremes;
@@ -6,4 +6,3 @@ mod far_layers;
 mod inlining;
 mod math_accuracy;
 mod noise_quality;
-mod sizes;

@@ -1,8 +1,8 @@
 //! The table of all public kernels. Sizes are `[a, b, c]`: samples, rows and columns, or `[outer,
 //! n, inner]`, or m, n, k.
 
-use crate::sizes::Case;
-use crate::sizes::lender::Lender;
+use crate::Case;
+use crate::lender::Lender;
 use vdn_tensor::families::{Laplace, sample_into};
 use vdn_tensor::kernels::likelihood::{
     Density, Mixture, MixtureGradients, Score, mixture_nll, mixture_nll_backward,
@@ -303,7 +303,7 @@ fn rows_of(rows: usize, n: usize) -> usize {
 fn mixture_arrays<T: Element>(
     l: &Lender,
     [samples, batch, horizon]: [usize; 3],
-) -> [crate::sizes::lender::Lent<T>; 4] {
+) -> [crate::lender::Lent<T>; 4] {
     let dims: [&[usize]; 4] = [
         &[samples, batch, horizon],
         &[samples, batch, horizon],
