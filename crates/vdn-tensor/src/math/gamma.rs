@@ -49,7 +49,8 @@ fn stirling(x: f64) -> f64 {
 /// ```
 /// use vdn_tensor::math::gamma::least_poisson_nll;
 /// assert_eq!(least_poisson_nll(0.0), 0.0);
-/// assert!((least_poisson_nll(2.0) - (2.0 - 2.0 * 2_f64.ln() + 2_f64.ln())).abs() < 1e-15);
+/// // The logarithm of the factorial is a difference of terms of size 30.
+/// assert!((least_poisson_nll(2.0) - (2.0 - 2.0 * 2_f64.ln() + 2_f64.ln())).abs() < 1e-14);
 /// assert!((least_poisson_nll(1e20) - 0.5 * (std::f64::consts::TAU * 1e20).ln()).abs() < 1e-14);
 /// ```
 #[must_use]
