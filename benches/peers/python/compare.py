@@ -3,12 +3,13 @@
     pip install -r requirements.txt
     python3 compare.py [--uci TABLE SPLITS] [--mnist IMAGES LABELS TEST_IMAGES TEST_LABELS]
 
-The jobs (see `benches/examples/peers/main.rs`) come first. Each library has a process of its own, which runs one
-job in a short burst when it is told to; the libraries take turns. So other work on the machine
-meets all of them alike. Tables have the best call of all bursts, and in parentheses the median over
-bursts of their median calls. Then come the tasks whose files are given: vdn and PyTorch with the
-same network, optimiser, batches and epochs, several seeds, one process for each training. The first
-number of threads gives the scores; with the others a few epochs are timed.
+The jobs (see `benches/examples/peers/main.rs`) come first. Each library has a process of its
+own, which runs one job in a short burst when it is told to; the libraries take turns. So other
+work on the machine meets all of them alike. Tables have the best call of all bursts, and in
+parentheses the median over bursts of their median calls. Then come the tasks whose files are
+given: vdn and PyTorch with the same network, optimiser, batches and epochs, several seeds, one
+process for each training. The first number of threads gives the scores; with the others a few
+epochs are timed.
 
 Every measurement goes to the file `--record`, a line of JSON each; `--tables FILE` prints the
 tables of such a file and measures nothing. Linux, a Rust compiler, x86-64.

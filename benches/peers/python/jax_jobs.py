@@ -163,7 +163,8 @@ def forecaster_loss(p, current, previous, target, key):
 
     u = z / math.sqrt(UNITS)
     active = gelu(affine(p["hidden"], norm(p["in_norm"], u)))
-    y = affine(p["skip"], u) + jax.nn.sigmoid(affine(p["gate"], active)) * affine(p["delta"], active)
+    gate = jax.nn.sigmoid(affine(p["gate"], active))
+    y = affine(p["skip"], u) + gate * affine(p["delta"], active)
 
     sigma = jax.nn.softplus(p["rho"]) + 0.01
     density = -0.5 * ((y - target) / sigma) ** 2 - jnp.log(sigma)

@@ -40,7 +40,7 @@ def batches():
 
 
 def products():
-    """Name, shape of the first factor as stored, whether it is transposed; the same of the second."""
+    """Name; shape of each factor as stored, and whether it is transposed."""
     for m, n, k in SHAPES:
         name = f"product {m}x{k}x{n}"
         yield f"{name} nn", (m, k), False, (k, n), False

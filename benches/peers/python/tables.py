@@ -105,7 +105,8 @@ def print_products(lines):
 
 
 def print_task(name, lines):
-    not_scores = {"task", "library", "threads", "seed", "epoch_seconds", "steps_seconds", "peak_mib"}
+    costs = {"epoch_seconds", "steps_seconds", "peak_mib"}
+    not_scores = {"task", "library", "threads", "seed"} | costs
     scores = [key for key in lines[0] if key not in not_scores]
     columns = threads_of(lines)
     together = " / ".join(map(str, columns))

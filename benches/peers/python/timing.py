@@ -1,4 +1,4 @@
-"""Runs a job in a short burst whenever its name is read, as `benches/examples/peers/timing.rs` does."""
+"""Runs a job in a short burst when its name is read, as `benches/examples/peers/timing.rs` does."""
 
 import json
 import sys

@@ -1,7 +1,8 @@
 """The tasks in PyTorch: the networks and settings of `benches/examples/peers/tasks/`.
 
     python3 torch_tasks.py THREADS regression TABLE SPLITS [KEY=VALUE]...
-    python3 torch_tasks.py THREADS classification IMAGES LABELS TEST_IMAGES TEST_LABELS [KEY=VALUE]...
+    python3 torch_tasks.py THREADS classification IMAGES LABELS TEST_IMAGES TEST_LABELS \\
+        [KEY=VALUE]...
     python3 torch_tasks.py THREADS vae IMAGES TEST_IMAGES [KEY=VALUE]...
 
 The keys are seed, epochs and batch. Each task prints one line of JSON.
@@ -126,7 +127,8 @@ def regression(files, settings):
         test = np.array(splits.readlines()[1].split(",")[1].split(), dtype=int)
     train_rows = np.setdiff1d(np.arange(len(table)), test)
     mean, deviation = table[train_rows].mean(0), table[train_rows].std(0)
-    standard = torch.tensor((table - mean) / np.where(deviation > 0, deviation, 1), dtype=torch.float32)
+    scale = np.where(deviation > 0, deviation, 1)
+    standard = torch.tensor((table - mean) / scale, dtype=torch.float32)
     x, y = standard[:, :-1], standard[:, -1]
     model = Regression(x.shape[1])
     seconds = train(model, x[train_rows], y[train_rows], settings)

@@ -48,8 +48,8 @@ impl ControlConfig {
             }
             ControllerName::Geco => {
                 let Some(tolerance) = self.geco.tolerance else {
-                    let reason = "control.geco.tolerance: has to be given, in the loss's unit: nats per \
-                                  time step of a window, or per row and target";
+                    let reason = "control.geco.tolerance: has to be given, in the loss's unit: \
+                                  nats per time step of a window, or per row and target";
                     return Err(TrainError::config(reason));
                 };
                 let config = self.geco.config(tolerance, layer.beta);
