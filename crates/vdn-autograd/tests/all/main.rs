@@ -10,3 +10,4 @@ mod operations;
 mod size_class;
 mod slices;
 mod tape;
+mod thread_counts;
